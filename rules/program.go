@@ -1,0 +1,249 @@
+package rules
+
+import (
+	"time"
+)
+
+// Program is one business's rewards program, parsed, checked and compiled. It is immutable and safe to share.
+type Program struct {
+	Name       string // "Bean & Bloom Rewards"
+	Business   string // named in every opt-in request
+	PrivacyURL string
+	Language   string         // when the customer's own is not offered
+	Zone       *time.Location // when the customer's own is unknown
+	Currency   string         // what money properties are in (ISO 4217)
+
+	MarketingCountries []string    // ISO 3166 alpha-2, upper case; empty: no marketing anywhere
+	Quiet              *QuietHours // nil: none
+	Topics             []Topic     // in the order of the file
+	OptIns             []OptIn
+	AskAgainAfter      time.Duration // how long after silence or refusal the business may ask again
+	Caps               []Cap
+	Keywords           []Keyword
+	Replies            map[string]Text // by keyword, and "otherwise"
+
+	Attributes Schema
+	Events     map[string]Schema // the program's own; BuiltinEvents are beside them
+	Earn       []Earn
+	Expire     time.Duration // how long a lot of points lives; 0: for ever
+	Tiers      *Tiers        // nil: none
+	Milestones []Milestone
+
+	Rewards   map[string]*Reward
+	Templates map[string]*Template
+	Journeys  map[string]*Journey
+
+	// Totals names, by event, the numeric properties that total() reads: dispatch keeps sums of these.
+	Totals map[string][]string
+	// Hash is the content hash of Files: 64 hexadecimal characters.
+	Hash string
+	// Files are the sources by their path in the folder, as they were read.
+	Files map[string]string
+}
+
+// QuietHours is the part of the customer's day in which marketing waits. From may be later than To: then it spans midnight.
+type QuietHours struct{ From, To TimeOfDay }
+
+// TimeOfDay is a wall-clock time in minutes after midnight.
+type TimeOfDay int
+
+// Topic is something a customer can agree to hear about.
+type Topic struct {
+	Name  string
+	Title Text
+}
+
+// OptIn is an event that counts as asking to join.
+type OptIn struct {
+	On     string
+	Where  *Expr
+	Topics []string
+}
+
+// Cap bounds how many messages of a category a customer gets within a span.
+type Cap struct {
+	Category string // marketing or utility
+	AtMost   int
+	Within   time.Duration
+}
+
+// Keyword is a set of whole messages with a meaning: stop, join, yes, no, redeem, points, or one of the program's own.
+type Keyword struct {
+	Name  string
+	Words []string // as written; the first is what a button shows
+}
+
+// Earn is a rule by which an event earns points.
+type Earn struct {
+	On      string
+	Where   *Expr
+	Points  *Expr         // a number; the floor of it is earned, nothing if it is not positive
+	Pending time.Duration // how long the points wait before they can be spent
+	AtMost  int           // how often within Within; 0: no limit
+	Within  time.Duration
+}
+
+// Tiers are levels by points earned within a window.
+type Tiers struct {
+	Within time.Duration
+	Levels []Level // ascending; the first is at 0
+}
+
+// Level is one tier and the points from which it is held.
+type Level struct {
+	Name string
+	From int64
+}
+
+// Milestone raises milestone.reached when the value of an expression crosses At, or each multiple of Every.
+type Milestone struct {
+	Name  string
+	Of    *Expr // a number
+	At    int64
+	Every int64 // one of At and Every is positive, the other 0
+}
+
+// Nth is how often the milestone has been reached at a value.
+func (m Milestone) Nth(value float64) int64 {
+	switch {
+	case m.Every > 0:
+		return max(int64(value)/m.Every, 0)
+	case value >= float64(m.At):
+		return 1
+	default:
+		return 0
+	}
+}
+
+// RewardKind says what a reward is.
+type RewardKind string
+
+// The kinds of reward.
+const (
+	RewardDiscountCode RewardKind = "discount_code"
+	RewardGiftCard     RewardKind = "gift_card"
+	RewardOffer        RewardKind = "offer"
+	RewardContent      RewardKind = "content"
+	RewardPoints       RewardKind = "points"
+)
+
+// Reward is an item of the catalog.
+type Reward struct {
+	Name        string
+	Kind        RewardKind
+	Title       Text
+	Cost        int64   // in points; 0: it cannot be asked for with points
+	Value       float64 // in the program's currency
+	Points      int64   // for RewardPoints
+	URL         string  // for RewardContent
+	Codes       string  // generated, pool, or "" for none
+	ValidFor    time.Duration
+	PerCustomer int // 0: no limit
+	AtMost      int // grants within Within, over all customers; 0: no limit
+	Within      time.Duration
+	// CapturedBy is what uses the grant: "till" (the API's capture), "delivery" (the message that carries it is delivered), or
+	// the name of an event that carries its code in a property of type code.
+	CapturedBy string
+}
+
+// Purpose says why a journey may write without a topic.
+type Purpose string
+
+// The purposes. A journey with a topic has none.
+const (
+	PurposeTopic   Purpose = ""
+	PurposeConsent Purpose = "consent" // asks for consent: may write to those whose consent is requested
+	PurposeService Purpose = "service" // answers something the customer did; may not carry marketing
+)
+
+// IfRunning says what an entry does while a run of its key is live.
+type IfRunning string
+
+// The choices of if_running.
+const (
+	RunningIgnore  IfRunning = "ignore"
+	RunningRestart IfRunning = "restart"
+	RunningAfter   IfRunning = "after" // it starts when the live one ends
+)
+
+// Journey is a marketer's text, compiled. Its Plan is what a workflow gets; its Steps are what activities read.
+type Journey struct {
+	Name       string
+	Title      Text
+	Purpose    Purpose
+	Topic      string
+	Enter      []Enter
+	IfRunning  IfRunning
+	AgainAfter time.Duration // counts from the end of the customer's last run of this journey and key; 0: at once
+	Leave      []Leave
+	Plan       *Plan
+	Steps      map[string]*Step // by node id: every effect and every wait has one
+}
+
+// Enter is a way into a journey.
+type Enter struct {
+	On    string
+	Where *Expr
+	Key   *Expr // a string, at most 200 bytes; nil: one live run per customer
+}
+
+// Leave is a way out of a journey at any moment.
+type Leave struct {
+	On    string
+	Where *Expr
+	End   string // the outcome
+	Goal  bool
+	Value *Expr // a number: what it was worth
+}
+
+// Step is what a node does, in full: its words and expressions. Which fields count depends on Kind.
+type Step struct {
+	Node  string
+	Kind  Kind
+	Where Position
+	If    *Expr  // nil: always
+	As    string // the name under which later steps see the result; "" for none
+
+	Template string  // send, ask
+	With     []Param // send, ask
+	Say      Text    // say
+
+	Consent string   // consent: granted or refused or revoked, as a standing
+	Topics  []string // consent
+
+	Cases  []*Expr // choose: outcome Case(i) for the first that holds
+	Reward Text    // reward, redeem: the catalog name once rendered
+	Grant  string  // release: the name bound by `as`
+	Title  Text    // approve: what the person sees
+
+	On            string       // wait_for, collect: the event
+	Filter        *Expr        // wait_for, collect: its where
+	Until         *Expr        // collect
+	CountingEntry bool         // collect
+	RestartOn     *RestartOn   // wait
+	Answers       []AnswerRule // answer: in the order of the text, "other" last
+
+	Outcome string // end
+}
+
+// Param is one value that a step hands to its template.
+type Param struct {
+	Name  string
+	Value Text
+}
+
+// RestartOn moves a wait's deadline when an event comes.
+type RestartOn struct {
+	On          string
+	Where       *Expr
+	UpdateEntry bool // the event's properties become the run's entry
+}
+
+// AnswerRule is one answer an ask listens for: the name of a keyword, or "other".
+type AnswerRule struct{ Name string }
+
+// Position is a place in a program's folder. Line and Column count from 1.
+type Position struct {
+	File         string
+	Line, Column int
+}
