@@ -1,0 +1,40 @@
+package rules
+
+import "time"
+
+// Env is what expressions and texts see at one moment. It is used by one goroutine at a time; making one is cheap, for the
+// functions are asked only by an expression that names them.
+type Env struct {
+	Program  *Program
+	Customer CustomerFacts
+	Points   PointsFacts
+	Now      time.Time      // UTC
+	Zone     *time.Location // the customer's; nil: the program's
+	Language string         // the customer's, as chosen for this message; "": the program's
+
+	// Consent is the customer's standing on a topic as a word; nil stands for none.
+	Consent func(topic string) string
+	// Times is how often an event came within the window that ends now; a window of 0 is the customer's whole life.
+	Times func(event string, window time.Duration) (int, error)
+	// Total is the sum of a property over the same.
+	Total func(event, field string, window time.Duration) (float64, error)
+	// Latest is the newest event's properties as Schema.Decode gives them; nil when there is none.
+	Latest func(event string) (map[string]any, error)
+
+	Entry     map[string]any            // the properties of the event that started the run, as Schema.Decode gives them
+	Event     map[string]any            // those of the event that has just come
+	Collected map[string]any            // of a collect: {"count": int}
+	With      map[string]any            // what a step hands its template, by the name of the parameter
+	Bound     map[string]map[string]any // what `as` bound: see the fields that BoundFields lists
+}
+
+// CustomerFacts are what an expression sees of a customer.
+type CustomerFacts struct {
+	ID, Tier, Language, Country string
+	Labels                      []string
+	AgeDays                     int            // how many days the customer has been known
+	Attributes                  map[string]any // as Program.Attributes.Decode gives them
+}
+
+// PointsFacts are what an expression sees of a customer's points.
+type PointsFacts struct{ Balance, Earned, Pending, Expiring int64 }
