@@ -1,0 +1,325 @@
+package whatsapp
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	phone  = "+4520123456"
+	secret = "a word between us two"
+)
+
+func serve(t *testing.T, h http.HandlerFunc) *Client {
+	t.Helper()
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return New(Config{BaseURL: s.URL + "/", PhoneNumberID: "1065", AccountID: "1022", Token: "tok", HTTP: s.Client()})
+}
+
+func hello() Message { return Message{To: phone, Text: &Text{Body: secret}} }
+
+func TestSendBodies(t *testing.T) {
+	t.Parallel()
+	const head = `{"messaging_product":"whatsapp","recipient_type":"individual",`
+	for name, c := range map[string]struct {
+		message Message
+		want    string
+	}{
+		"text to a phone, quoting, with our id": {
+			Message{To: phone, CallbackData: "msg_1", ReplyTo: "wamid.Q", Text: &Text{Body: "Hi <b>"}},
+			head + `"to":"+4520123456","biz_opaque_callback_data":"msg_1","context":{"message_id":"wamid.Q"},"type":"text","text":{"body":"Hi <b>","preview_url":false}}`,
+		},
+		"text to a user id": {
+			Message{UserID: "DK.123", Text: &Text{Body: "Hi", PreviewURL: true}},
+			head + `"recipient":"DK.123","type":"text","text":{"body":"Hi","preview_url":true}}`,
+		},
+		"template": {
+			Message{To: phone, Template: &TemplateMessage{
+				Name: "cart_0a1b2c3d", Language: "en", Header: &TemplateHeader{Text: "Sale"}, Body: []string{"Mia", "3"},
+				Buttons: []TemplateButton{{0, QuickReply, "yes"}, {1, CopyCode, "AB12"}, {2, URLSuffix, "x/y"}},
+			}},
+			head + `"to":"+4520123456","type":"template","template":{"name":"cart_0a1b2c3d","language":{"code":"en"},"components":[
+				{"type":"header","parameters":[{"type":"text","text":"Sale"}]},
+				{"type":"body","parameters":[{"type":"text","text":"Mia"},{"type":"text","text":"3"}]},
+				{"type":"button","sub_type":"quick_reply","index":"0","parameters":[{"type":"payload","payload":"yes"}]},
+				{"type":"button","sub_type":"copy_code","index":"1","parameters":[{"type":"coupon_code","coupon_code":"AB12"}]},
+				{"type":"button","sub_type":"url","index":"2","parameters":[{"type":"text","text":"x/y"}]}]}}`,
+		},
+		"template with named values and an image": {
+			Message{To: phone, Template: &TemplateMessage{
+				Name: "n", Language: "da", Header: &TemplateHeader{Image: &Media{Link: "https://x.example/a.png"}},
+				Named: []NamedValue{{"who", "Mia"}},
+			}},
+			head + `"to":"+4520123456","type":"template","template":{"name":"n","language":{"code":"da"},"components":[
+				{"type":"header","parameters":[{"type":"image","image":{"link":"https://x.example/a.png"}}]},
+				{"type":"body","parameters":[{"type":"text","parameter_name":"who","text":"Mia"}]}]}}`,
+		},
+		"template without values": {
+			Message{To: phone, Template: &TemplateMessage{Name: "n", Language: "da"}},
+			head + `"to":"+4520123456","type":"template","template":{"name":"n","language":{"code":"da"}}}`,
+		},
+		"buttons": {
+			Message{To: phone, Buttons: &Buttons{Body: "Sure?", Footer: "f", Buttons: []Button{{"y", "Yes"}}}},
+			head + `"to":"+4520123456","type":"interactive","interactive":{"type":"button","body":{"text":"Sure?"},"footer":{"text":"f"},
+				"action":{"buttons":[{"type":"reply","reply":{"id":"y","title":"Yes"}}]}}}`,
+		},
+		"list": {
+			Message{To: phone, List: &List{Header: "h", Body: "b", Button: "Open", Sections: []Section{{"s", []Row{{"1", "One", ""}, {"2", "Two", "d"}}}}}},
+			head + `"to":"+4520123456","type":"interactive","interactive":{"type":"list","header":{"type":"text","text":"h"},"body":{"text":"b"},
+				"action":{"button":"Open","sections":[{"title":"s","rows":[{"id":"1","title":"One"},{"id":"2","title":"Two","description":"d"}]}]}}}`,
+		},
+		"image": {
+			Message{To: phone, Image: &Media{ID: "77", Caption: "c"}},
+			head + `"to":"+4520123456","type":"image","image":{"id":"77","caption":"c"}}`,
+		},
+		"document": {
+			Message{To: phone, Document: &Media{Link: "https://x.example/a.pdf", Filename: "a.pdf"}},
+			head + `"to":"+4520123456","type":"document","document":{"link":"https://x.example/a.pdf","filename":"a.pdf"}}`,
+		},
+		"location on the equator": {
+			Message{To: phone, Location: &Location{Latitude: 0, Longitude: 12.5, Name: "n"}},
+			head + `"to":"+4520123456","type":"location","location":{"latitude":0,"longitude":12.5,"name":"n"}}`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var path, auth, got string
+			client := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				raw, _ := io.ReadAll(r.Body)
+				path, auth, got = r.Method+" "+r.URL.Path, r.Header.Get("Authorization"), string(raw)
+				_, _ = io.WriteString(w, `{"contacts":[{"input":"x"}],"messages":[{"id":"wamid.A","message_status":"accepted"}],"new":1}`)
+			})
+			accepted, err := client.Send(t.Context(), c.message)
+			require.NoError(t, err)
+			require.Equal(t, Accepted{ID: "wamid.A", Status: "accepted"}, accepted)
+			require.Equal(t, "POST /v26.0/1065/messages", path)
+			require.Equal(t, "Bearer tok", auth)
+			require.JSONEq(t, c.want, got)
+		})
+	}
+}
+
+func TestSendRefusesBeforeTheCall(t *testing.T) {
+	t.Parallel()
+	client := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("called") })
+	for _, m := range []Message{
+		{Text: &Text{Body: secret}},
+		{To: phone},
+		{To: phone, Text: &Text{Body: secret}, Image: &Media{ID: "1"}},
+		{To: phone, Buttons: &Buttons{}, List: &List{}},
+		{To: phone, Template: &TemplateMessage{Body: []string{"a"}, Named: []NamedValue{{"a", "b"}}}},
+	} {
+		_, err := client.Send(t.Context(), m)
+		require.Equal(t, Bug, ClassOf(err))
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := client.Send(ctx, hello())
+	require.Equal(t, Retry, ClassOf(err))
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+// The answers of Meta, of proxies and of broken machines, and what may be done after each.
+func TestSendErrors(t *testing.T) {
+	t.Parallel()
+	graph := func(code int, extra string) string {
+		raw, _ := json.Marshal(code)
+		return `{"error":{"message":"(#x) about ` + phone + `","code":` + string(raw) + extra + `,"error_data":{"details":"` + secret + ` to ` + phone + `"}}}`
+	}
+	for name, c := range map[string]struct {
+		status int
+		header http.Header
+		body   string
+		want   Error
+	}{
+		"throughput":                          {400, nil, graph(130429, ""), Error{Code: 130429, Class: Retry}},
+		"throughput, says when":               {429, http.Header{"Retry-After": {"7"}}, graph(130429, ""), Error{Code: 130429, Class: Retry, RetryAfter: 7 * time.Second}},
+		"account rate, says when":             {400, http.Header{"X-Business-Use-Case-Usage": {`{"1":[{"estimated_time_to_regain_access":3}]}`}}, graph(80007, ""), Error{Code: 80007, Class: Retry, RetryAfter: 3 * time.Minute}},
+		"pair rate":                           {400, nil, graph(131056, ""), Error{Code: 131056, Class: Retry, RetryAfter: 4 * time.Second}},
+		"a rate in a 5xx proves nothing":      {503, nil, graph(130429, ""), Error{Code: 130429, Class: Ambiguous}},
+		"a wait in a 5xx proves nothing":      {500, nil, graph(134101, ""), Error{Code: 134101, Class: Ambiguous, RetryAfter: 10 * time.Minute}},
+		"a stop in a 5xx stays one":           {500, nil, graph(134102, ""), Error{Code: 134102, Class: Sender}},
+		"unknown error of Meta's":             {400, nil, graph(131000, ""), Error{Code: 131000, Class: Ambiguous}},
+		"per-user cap":                        {400, nil, graph(131049, ""), Error{Code: 131049, Class: Defer, RetryAfter: 24 * time.Hour}},
+		"stopped":                             {400, nil, graph(131050, ""), Error{Code: 131050, Class: OptOut}},
+		"outside the window":                  {400, nil, graph(131047, ""), Error{Code: 131047, Class: Recipient}},
+		"parameters":                          {400, nil, graph(132000, ""), Error{Code: 132000, Class: Template}},
+		"template subcode":                    {400, nil, graph(100, `,"error_subcode":2388299`), Error{Code: 100, Subcode: 2388299, Class: Template}},
+		"token":                               {401, nil, graph(190, ""), Error{Code: 190, Class: Sender}},
+		"code zero":                           {401, nil, graph(0, ""), Error{Code: 0, Class: Sender}},
+		"new code":                            {400, nil, graph(199999, ""), Error{Code: 199999, Class: Bug}},
+		"new code, transient":                 {400, nil, graph(199999, `,"is_transient":true`), Error{Code: 199999, Class: Ambiguous}},
+		"new code in a 5xx":                   {500, nil, graph(199999, `,"is_transient":true`), Error{Code: 199999, Class: Ambiguous}},
+		"5xx without a body":                  {502, nil, "", Error{Code: CodeNone, Class: Ambiguous}},
+		"5xx of a proxy":                      {504, nil, "<html>" + secret, Error{Code: CodeNone, Class: Ambiguous}},
+		"429 of a proxy":                      {429, nil, "slow", Error{Code: CodeNone, Class: Retry}},
+		"403 of a proxy":                      {403, nil, "no", Error{Code: CodeNone, Class: Sender}},
+		"404 of something else":               {404, nil, "not here", Error{Code: CodeNone, Class: Bug}},
+		"redirect":                            {307, http.Header{"Location": {"/elsewhere"}}, "", Error{Code: CodeNone, Class: Bug}},
+		"200 that is no JSON":                 {200, nil, "<html>", Error{Code: CodeNone, Class: Ambiguous}},
+		"200 cut short":                       {200, nil, `{"messages":[{"id":"wam`, Error{Code: CodeNone, Class: Ambiguous}},
+		"200 without an id":                   {200, nil, `{"messages":[]}`, Error{Code: CodeNone, Class: Ambiguous}},
+		"200 with a number where the id goes": {200, nil, `{"messages":[{"id":4520123456}]}`, Error{Code: CodeNone, Class: Ambiguous}},
+		"200 without end":                     {200, nil, `{"x":"` + strings.Repeat("x", maxAnswer) + `"}`, Error{Code: CodeNone, Class: Ambiguous}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			client := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				require.NotEqual(t, "/elsewhere", r.URL.Path)
+				for k, v := range c.header {
+					w.Header()[k] = v
+				}
+				w.WriteHeader(c.status)
+				_, _ = io.WriteString(w, c.body)
+			})
+			_, err := client.Send(t.Context(), hello())
+			var got *Error
+			require.ErrorAs(t, err, &got)
+			require.Equal(t, c.want.Class, got.Class)
+			require.Equal(t, c.want.Code, got.Code)
+			require.Equal(t, c.want.Subcode, got.Subcode)
+			require.Equal(t, c.want.RetryAfter, got.RetryAfter)
+			require.Equal(t, c.status, got.HTTPStatus)
+			quiet(t, err)
+			if strings.Contains(c.body, "error_data") {
+				require.Contains(t, got.Details, secret, "the database may know")
+			}
+		})
+	}
+}
+
+// quiet checks that neither the error, nor a cause of it, nor its JSON tells who or what.
+func quiet(t *testing.T, err error) {
+	t.Helper()
+	raw, _ := json.Marshal(err)
+	told := string(raw)
+	for ; err != nil; err = errors.Unwrap(err) {
+		told += err.Error()
+	}
+	for _, word := range []string{phone, phone[1:], secret, "about"} {
+		require.NotContains(t, told, word)
+	}
+}
+
+func TestSendUnanswered(t *testing.T) {
+	t.Parallel()
+
+	t.Run("refused connection", func(t *testing.T) {
+		t.Parallel()
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		address := "http://" + l.Addr().String()
+		require.NoError(t, l.Close())
+		_, err = New(Config{BaseURL: address}).Send(t.Context(), hello())
+		require.Equal(t, Retry, ClassOf(err))
+		quiet(t, err)
+	})
+	t.Run("no such host", func(t *testing.T) {
+		t.Parallel()
+		dial := func(context.Context, string, string) (net.Conn, error) {
+			return nil, &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "graph.example", IsNotFound: true}}
+		}
+		client := New(Config{BaseURL: "http://graph.example", HTTP: &http.Client{Transport: &http.Transport{DialContext: dial}}})
+		_, err := client.Send(t.Context(), hello())
+		require.Equal(t, Retry, ClassOf(err))
+	})
+	t.Run("closed without an answer", func(t *testing.T) {
+		t.Parallel()
+		client := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			panic(http.ErrAbortHandler)
+		})
+		_, err := client.Send(t.Context(), hello())
+		require.Equal(t, Ambiguous, ClassOf(err))
+		quiet(t, err)
+	})
+	t.Run("closed in the answer", func(t *testing.T) {
+		t.Parallel()
+		client := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "100")
+			_, _ = io.WriteString(w, `{"messages":[{"id":"wamid.A"}]}`)
+			panic(http.ErrAbortHandler)
+		})
+		_, err := client.Send(t.Context(), hello())
+		require.Equal(t, Ambiguous, ClassOf(err))
+	})
+	t.Run("the caller's deadline", func(t *testing.T) {
+		t.Parallel()
+		release := make(chan struct{})
+		client := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			<-release
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+		defer cancel()
+		_, err := client.Send(ctx, hello())
+		close(release)
+		require.Equal(t, Ambiguous, ClassOf(err))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		quiet(t, err)
+	})
+}
+
+func TestTemplates(t *testing.T) {
+	t.Parallel()
+	var created string
+	client := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		require.Equal(t, "/v26.0/1022/message_templates", r.URL.Path)
+		switch {
+		case r.Method == http.MethodPost:
+			raw, _ := io.ReadAll(r.Body)
+			if created != "" {
+				w.WriteHeader(http.StatusBadRequest)
+				_, _ = io.WriteString(w, `{"error":{"code":100,"error_subcode":2388024,"message":"Invalid parameter"}}`)
+				return
+			}
+			created = string(raw)
+			_, _ = io.WriteString(w, `{"id":"9","status":"PENDING","category":"MARKETING"}`)
+		case r.URL.Query().Get("after") == "":
+			_, _ = io.WriteString(w, `{"data":[{"id":"1","name":"a","language":"en","status":"APPROVED","category":"UTILITY",
+				"components":[{"type":"BODY","text":"Hi {{1}}","example":"of another age"},
+				{"type":"BUTTONS","buttons":[{"type":"COPY_CODE","text":"Copy","example":["X"]},{"type":"NEW","example":{"x":1}}]}]}],
+				"paging":{"cursors":{"after":"c1"},"next":"https://evil.example/?access_token=x"}}`)
+		default:
+			require.Equal(t, "c1", r.URL.Query().Get("after"))
+			_, _ = io.WriteString(w, `{"data":[{"id":"2","name":"b","language":"da","status":"PAUSED"}],"paging":{"cursors":{"after":"c2"}}}`)
+		}
+	})
+	list, err := client.ListTemplates(t.Context())
+	require.NoError(t, err)
+	require.Len(t, list, 2)
+	require.Equal(t, "APPROVED", list[0].Status)
+	require.Equal(t, Samples{"X"}, list[0].Components[1].Buttons[0].Example)
+	require.Equal(t, "da", list[1].Language)
+
+	spec := TemplateSpec{Name: "welcome_0a1b2c3d", Language: "en", Category: "UTILITY", Components: []Component{
+		{Type: ComponentBody, Text: "Hi {{1}}!", Example: &Example{BodyText: [][]string{{"Mia"}}}},
+		{Type: ComponentButtons, Buttons: []ButtonSpec{
+			{Type: ButtonURL, Text: "See", URL: "https://x.example/{{1}}", Example: Samples{"https://x.example/a"}},
+			{Type: ButtonCopyCode, Example: Samples{"AB12"}},
+		}},
+	}}
+	info, err := client.CreateTemplate(t.Context(), spec)
+	require.NoError(t, err)
+	require.Equal(t, "9", info.ID)
+	require.Equal(t, "MARKETING", info.Category, "what Meta made of it")
+	require.JSONEq(t, `{"name":"welcome_0a1b2c3d","language":"en","category":"UTILITY","components":[
+		{"type":"BODY","text":"Hi {{1}}!","example":{"body_text":[["Mia"]]}},
+		{"type":"BUTTONS","buttons":[{"type":"URL","text":"See","url":"https://x.example/{{1}}","example":["https://x.example/a"]},
+		{"type":"COPY_CODE","example":"AB12"}]}]}`, created)
+
+	_, err = client.CreateTemplate(t.Context(), spec)
+	require.True(t, IsDuplicateTemplate(err))
+	require.False(t, IsDuplicateTemplate(errors.New("x")))
+}
