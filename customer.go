@@ -1,0 +1,79 @@
+package punchcard
+
+import (
+	"strings"
+	"time"
+
+	"github.com/nyaruka/phonenumbers"
+)
+
+// Customer is a person in the program: a loyalty member, an employee, a learner.
+type Customer struct {
+	ID       string `gorm:"primaryKey"`
+	Name     string
+	Language string // BCP 47, as the backend gave it; "" when unknown
+	Timezone string // IANA; "" when unknown
+	Country  string // ISO 3166 alpha-2 of the phone's region; "" when unknown
+	// Attributes are the declared ones, in the canonical form that rules.Schema stores.
+	Attributes map[string]any `gorm:"serializer:json"`
+	Labels     []string       `gorm:"serializer:json"`
+	// Since is the earliest moment the program knows of the customer: the occurred_at of their first fact.
+	Since     time.Time
+	CreatedAt time.Time
+}
+
+// IdentityKind says what sort of name an identity is.
+type IdentityKind string
+
+// The kinds of identity.
+const (
+	IdentityPhone    IdentityKind = "phone"    // E.164, with the plus
+	IdentityUserID   IdentityKind = "user_id"  // WhatsApp's business-scoped user id (BSUID)
+	IdentityExternal IdentityKind = "external" // the backend's own id
+)
+
+// Identity is a name a customer is known by. One customer has many; the phone may be absent.
+type Identity struct {
+	Kind       IdentityKind `gorm:"primaryKey"`
+	Value      string       `gorm:"primaryKey"`
+	CustomerID string
+	CreatedAt  time.Time
+}
+
+// MaxExternalID bounds a backend's id of a customer or event, in bytes.
+const MaxExternalID = 200
+
+// ParsePhone reads a number in international form ("+45 20 12 34 56") and gives it as E.164 with its region.
+// It refuses what no phone in that country can be.
+func ParsePhone(s string) (e164, region string, err error) {
+	s = strings.TrimSpace(s)
+	if len(s) > 32 {
+		return "", "", Errorf(CodeInvalid, "a phone number has at most 15 digits")
+	}
+	if !strings.HasPrefix(s, "+") {
+		return "", "", Errorf(CodeInvalid, "a phone number starts with + and the country code, like +4520123456")
+	}
+	n, err := phonenumbers.Parse(s, "")
+	if err != nil || !phonenumbers.IsPossibleNumber(n) {
+		return "", "", Errorf(CodeInvalid, "that is not a phone number; write it like +4520123456")
+	}
+	region = phonenumbers.GetRegionCodeForNumber(n)
+	if region == "ZZ" || region == "001" {
+		region = ""
+	}
+	return phonenumbers.Format(n, phonenumbers.E164), region, nil
+}
+
+// PhoneZone is the time zone of a phone's region when the region has one only, and "" otherwise: a country with several
+// zones says nothing about the customer's evening.
+func PhoneZone(e164 string) string {
+	n, err := phonenumbers.Parse(e164, "")
+	if err != nil {
+		return ""
+	}
+	zones, err := phonenumbers.GetTimezonesForNumber(n)
+	if err != nil || len(zones) != 1 || strings.HasPrefix(zones[0], "Etc/") {
+		return ""
+	}
+	return zones[0]
+}

@@ -1,0 +1,102 @@
+package store
+
+import (
+	"fmt"
+
+	"gorm.io/gorm/clause"
+
+	"punchcard"
+)
+
+// Identify finds the customer known by any of the identities, nil when nobody is. Identities that name different customers
+// are refused with CodeConflict.
+func (tx *Tx) Identify(identities []punchcard.Identity) (*punchcard.Customer, error) {
+	owner := ""
+	for _, want := range identities {
+		have, err := one[punchcard.Identity](tx.db.Where("kind = ? AND value = ?", want.Kind, want.Value))
+		if err != nil {
+			return nil, err
+		}
+		if have == nil {
+			continue
+		}
+		if owner != "" && owner != have.CustomerID {
+			return nil, punchcard.Errorf(punchcard.CodeConflict, "these identities belong to two customers").Because("two_customers")
+		}
+		owner = have.CustomerID
+	}
+	if owner == "" {
+		return nil, nil
+	}
+	return tx.Customer(owner)
+}
+
+// Enroll finds the customer known by the identities, makes one if nobody is, and adds the identities that are new. It
+// answers CodeConflict as Identify does. Two callers who enroll the same person at once get the same customer.
+func (tx *Tx) Enroll(identities []punchcard.Identity, fresh punchcard.Customer) (*punchcard.Customer, error) {
+	c, err := tx.Identify(identities)
+	if err != nil {
+		return nil, err
+	}
+	if c == nil {
+		c = &fresh
+		c.ID, c.CreatedAt = punchcard.NewID(punchcard.PrefixCustomer), tx.Now
+		if c.Since.IsZero() || c.Since.After(tx.Now) {
+			c.Since = tx.Now
+		}
+		if c.Attributes == nil {
+			c.Attributes = map[string]any{}
+		}
+		if c.Labels == nil {
+			c.Labels = []string{}
+		}
+		if err := tx.db.Create(c).Error; err != nil {
+			return nil, err
+		}
+	}
+	for _, id := range identities {
+		id.CustomerID, id.CreatedAt = c.ID, tx.Now
+		r := tx.db.Clauses(clause.OnConflict{DoNothing: true}).Create(&id)
+		if r.Error != nil {
+			return nil, r.Error
+		}
+		if r.RowsAffected == 0 {
+			have, err := one[punchcard.Identity](tx.db.Where("kind = ? AND value = ?", id.Kind, id.Value))
+			if err != nil {
+				return nil, err
+			}
+			if have == nil || have.CustomerID != c.ID {
+				// Another transaction enrolled the same person since Identify looked: start over and find them.
+				return nil, errEnrolledMeanwhile
+			}
+		}
+	}
+	return c, nil
+}
+
+var errEnrolledMeanwhile = fmt.Errorf("another transaction enrolled this customer: %w", errTryAgain)
+
+// Customer reads a customer, or nil.
+func (tx *Tx) Customer(id string) (*punchcard.Customer, error) {
+	return one[punchcard.Customer](tx.db.Where("id = ?", id))
+}
+
+// LockCustomer reads a customer and holds the lock under which everything about them is decided. The first lock of any
+// transaction. The error is CodeNotFound when there is none.
+func (tx *Tx) LockCustomer(id string) (*punchcard.Customer, error) {
+	c, err := one[punchcard.Customer](tx.db.Clauses(lock).Where("id = ?", id))
+	return must(c, err, "customer")
+}
+
+// SaveCustomer writes a customer that is locked.
+func (tx *Tx) SaveCustomer(c *punchcard.Customer) error { return tx.db.Save(c).Error }
+
+// Identities lists a customer's names, oldest first.
+func (tx *Tx) Identities(customer string) ([]punchcard.Identity, error) {
+	return list[punchcard.Identity](tx.db.Where("customer_id = ?", customer).Order("created_at, kind, value"))
+}
+
+// CustomersAfter lists customers by id for paging.
+func (tx *Tx) CustomersAfter(after string, limit int) ([]punchcard.Customer, error) {
+	return list[punchcard.Customer](tx.db.Where("id > ?", after).Order("id").Limit(limit))
+}

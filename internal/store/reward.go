@@ -1,0 +1,160 @@
+package store
+
+import (
+	"fmt"
+	"time"
+
+	"gorm.io/gorm/clause"
+
+	"punchcard"
+)
+
+// AddGrant stores a grant. The customer is locked.
+func (tx *Tx) AddGrant(g *punchcard.Grant) error {
+	g.CreatedAt = tx.Now
+	return tx.db.Create(g).Error
+}
+
+// Grant reads a grant, or nil.
+func (tx *Tx) Grant(id string) (*punchcard.Grant, error) {
+	return one[punchcard.Grant](tx.db.Where("id = ?", id))
+}
+
+// GrantByCode reads the grant that a code went to, or nil.
+func (tx *Tx) GrantByCode(code string) (*punchcard.Grant, error) {
+	c, err := one[punchcard.RewardCode](tx.db.Where("code = ? AND grant_id IS NOT NULL", code))
+	if err != nil || c == nil {
+		return nil, err
+	}
+	return tx.Grant(*c.GrantID)
+}
+
+// Grants lists a customer's grants, newest first, before the one with that id (empty: from the newest).
+func (tx *Tx) Grants(customer, before string, limit int) ([]punchcard.Grant, error) {
+	q := tx.db.Where("customer_id = ?", customer)
+	if before != "" {
+		q = q.Where("id < ?", before)
+	}
+	return list[punchcard.Grant](q.Order("id DESC").Limit(limit))
+}
+
+// HeldGrants lists the grants that a run holds.
+func (tx *Tx) HeldGrants(run string) ([]punchcard.Grant, error) {
+	return list[punchcard.Grant](tx.db.Where("run_id = ? AND status = ?", run, punchcard.GrantHeld).Order("id"))
+}
+
+// CountGrants counts the grants of a reward that were not released, of one customer (empty: of all), since a moment (zero:
+// ever). Counted over all customers, the reward is locked first with LockReward.
+func (tx *Tx) CountGrants(reward, customer string, since time.Time) (int64, error) {
+	q := tx.db.Where("reward = ? AND status <> ?", reward, punchcard.GrantReleased)
+	if customer != "" {
+		q = q.Where("customer_id = ?", customer)
+	}
+	if !since.IsZero() {
+		q = q.Where("created_at > ?", since)
+	}
+	return count[punchcard.Grant](q)
+}
+
+type rewardLock struct {
+	Reward string `gorm:"primaryKey"`
+}
+
+// LockReward holds the lock under which a limit over all customers is counted.
+func (tx *Tx) LockReward(reward string) error {
+	if err := tx.db.Clauses(clause.OnConflict{DoNothing: true}).Create(&rewardLock{Reward: reward}).Error; err != nil {
+		return err
+	}
+	_, err := one[rewardLock](tx.db.Clauses(lock).Where("reward = ?", reward))
+	return err
+}
+
+// TakeCode takes a free code of a reward's pool for a grant, or answers "" when there is none.
+func (tx *Tx) TakeCode(reward, grant string) (string, error) {
+	c, err := one[punchcard.RewardCode](tx.db.Clauses(skipLocked).Where("reward = ? AND grant_id IS NULL", reward).Order("code").Limit(1))
+	if err != nil || c == nil {
+		return "", err
+	}
+	return c.Code, tx.db.Model(c).Update("grant_id", grant).Error
+}
+
+// AddCode stores a code that was made for a grant. It answers false when there is such a code already.
+func (tx *Tx) AddCode(code, reward, grant string) (bool, error) {
+	r := tx.db.Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "code"}}, DoNothing: true}).
+		Create(&punchcard.RewardCode{Code: code, Reward: reward, GrantID: &grant, CreatedAt: tx.Now})
+	return r.RowsAffected > 0, r.Error
+}
+
+// PoolCodes adds free codes to a reward's pool and answers how many were new.
+func (tx *Tx) PoolCodes(reward string, codes []string) (int64, error) {
+	rows := make([]punchcard.RewardCode, len(codes))
+	for i, c := range codes {
+		rows[i] = punchcard.RewardCode{Code: c, Reward: reward, CreatedAt: tx.Now}
+	}
+	r := tx.db.Clauses(clause.OnConflict{DoNothing: true}).CreateInBatches(rows, 500)
+	return r.RowsAffected, r.Error
+}
+
+// FreeCodes counts the free codes of a reward's pool.
+func (tx *Tx) FreeCodes(reward string) (int64, error) {
+	return count[punchcard.RewardCode](tx.db.Where("reward = ? AND grant_id IS NULL", reward))
+}
+
+// CaptureGrant uses a grant: the points held for it are spent. It answers false, and does nothing, when the grant is neither
+// held nor given. The customer is locked.
+func (tx *Tx) CaptureGrant(g *punchcard.Grant) (bool, error) {
+	return tx.endGrant(g, punchcard.LedgerCapture, punchcard.GrantCaptured, punchcard.RedemptionCaptured)
+}
+
+// ReleaseGrant gives a grant back: the points held for it are the customer's again, and its code is void. It answers false,
+// and does nothing, when the grant is neither held nor given. The customer is locked.
+func (tx *Tx) ReleaseGrant(g *punchcard.Grant) (bool, error) {
+	return tx.endGrant(g, punchcard.LedgerRelease, punchcard.GrantReleased, punchcard.RedemptionReleased)
+}
+
+func (tx *Tx) endGrant(g *punchcard.Grant, kind punchcard.LedgerKind, status punchcard.GrantStatus, redemption punchcard.RedemptionStatus) (bool, error) {
+	// Read again under the lock: what the caller has may have been read before it.
+	now, err := one[punchcard.Grant](tx.db.Clauses(lock).Where("id = ?", g.ID))
+	if err != nil {
+		return false, err
+	}
+	if now == nil {
+		return false, fmt.Errorf("grant %s is gone", g.ID)
+	}
+	*g = *now
+	if g.Status != punchcard.GrantHeld && g.Status != punchcard.GrantGiven {
+		return false, nil
+	}
+	if err := tx.endHold(g, kind, status); err != nil {
+		return false, err
+	}
+	g.Status, g.EndedAt = status, &tx.Now
+	if err := tx.db.Save(g).Error; err != nil {
+		return false, err
+	}
+	if g.RedemptionID == "" {
+		return true, nil
+	}
+	return true, tx.db.Model(&punchcard.Redemption{}).Where("id = ? AND ended_at IS NULL", g.RedemptionID).
+		Updates(map[string]any{"status": redemption, "ended_at": tx.Now}).Error
+}
+
+// AddRedemption stores a wish to use a reward.
+func (tx *Tx) AddRedemption(r *punchcard.Redemption) error {
+	r.Status, r.CreatedAt = punchcard.RedemptionRequested, tx.Now
+	return tx.db.Create(r).Error
+}
+
+// Redemption reads a redemption, or nil.
+func (tx *Tx) Redemption(id string) (*punchcard.Redemption, error) {
+	return one[punchcard.Redemption](tx.db.Where("id = ?", id))
+}
+
+// SaveRedemption writes a redemption whose customer is locked.
+func (tx *Tx) SaveRedemption(r *punchcard.Redemption) error { return tx.db.Save(r).Error }
+
+// EndRedemption ends a redemption that holds nothing: it was refused, or its run ended before it held anything.
+func (tx *Tx) EndRedemption(id string, status punchcard.RedemptionStatus, reason string) error {
+	return tx.db.Model(&punchcard.Redemption{}).Where("id = ? AND ended_at IS NULL", id).
+		Updates(map[string]any{"status": status, "reason": reason, "ended_at": tx.Now}).Error
+}

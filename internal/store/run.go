@@ -1,0 +1,196 @@
+package store
+
+import (
+	"encoding/json"
+	"time"
+
+	"gorm.io/gorm/clause"
+
+	"punchcard"
+)
+
+// AddRun stores a run that begins now. It answers false when one of its journey, customer and key is live.
+func (tx *Tx) AddRun(r *punchcard.Run) (bool, error) {
+	r.Status, r.StartedAt, r.UpdatedAt = punchcard.RunLive, tx.Now, tx.Now
+	if r.Entry == nil {
+		r.Entry = map[string]any{}
+	}
+	if r.Bound == nil {
+		r.Bound = map[string]punchcard.Ref{}
+	}
+	res := tx.db.Clauses(clause.OnConflict{DoNothing: true}).Create(r)
+	return res.RowsAffected > 0, res.Error
+}
+
+// Run reads a run, or nil.
+func (tx *Tx) Run(id string) (*punchcard.Run, error) {
+	return one[punchcard.Run](tx.db.Where("id = ?", id))
+}
+
+// LockRun reads a run and locks it; its customer is locked already. The error is CodeNotFound when there is none.
+func (tx *Tx) LockRun(id string) (*punchcard.Run, error) {
+	r, err := one[punchcard.Run](tx.db.Clauses(lock).Where("id = ?", id))
+	return must(r, err, "run")
+}
+
+// SaveRun writes a run that is locked.
+func (tx *Tx) SaveRun(r *punchcard.Run) error {
+	r.UpdatedAt = tx.Now
+	return tx.db.Save(r).Error
+}
+
+// OpenRuns reads and locks a customer's runs that have not ended, oldest first; the customer is locked already.
+func (tx *Tx) OpenRuns(customer string) ([]*punchcard.Run, error) {
+	return list[*punchcard.Run](tx.db.Clauses(lock).Where("customer_id = ? AND ended_at IS NULL", customer).Order("started_at, id"))
+}
+
+// LastEnd is when the customer's last run of a journey and key ended, nil when none did.
+func (tx *Tx) LastEnd(journey, customer, key string) (*time.Time, error) {
+	r, err := one[punchcard.Run](tx.db.Where("journey = ? AND customer_id = ? AND key = ? AND ended_at IS NOT NULL", journey, customer, key).
+		Order("ended_at DESC").Limit(1))
+	if err != nil || r == nil {
+		return nil, err
+	}
+	return r.EndedAt, nil
+}
+
+// Runs lists a customer's runs, newest first, before the run with that id (empty: from the newest).
+func (tx *Tx) Runs(customer, before string, limit int) ([]punchcard.Run, error) {
+	q := tx.db.Where("customer_id = ?", customer)
+	if before != "" {
+		q = q.Where("id < ?", before)
+	}
+	return list[punchcard.Run](q.Order("id DESC").Limit(limit))
+}
+
+// HeldRuns lists the ids of a journey's runs that are held, with their customers.
+func (tx *Tx) HeldRuns(journey string) ([]punchcard.Run, error) {
+	return list[punchcard.Run](tx.db.Where("journey = ? AND status = ?", journey, punchcard.RunHeld).Order("id"))
+}
+
+// CountReplies counts the built-in replies of one kind that a customer was given since a moment.
+func (tx *Tx) CountReplies(customer, kind string, since time.Time) (int64, error) {
+	return count[punchcard.Run](tx.db.Where("customer_id = ? AND journey = ? AND entry_event = ? AND started_at > ?",
+		customer, punchcard.BuiltinReply, kind, since))
+}
+
+// Step reads the record of a run's effect, or nil when it was not done.
+func (tx *Tx) Step(run string, step int) (*punchcard.RunStep, error) {
+	return one[punchcard.RunStep](tx.db.Where("run_id = ? AND step = ?", run, step))
+}
+
+// AddStep records an effect of a run.
+func (tx *Tx) AddStep(s *punchcard.RunStep) error {
+	s.At = tx.Now
+	return tx.db.Create(s).Error
+}
+
+// Story lists a run's effects in the order in which they were done.
+func (tx *Tx) Story(run string) ([]punchcard.RunStep, error) {
+	return list[punchcard.RunStep](tx.db.Where("run_id = ?", run).Order("step"))
+}
+
+// KeepWaiting stores an entry that starts when the live run of its key ends. A later one takes the place of an earlier.
+func (tx *Tx) KeepWaiting(e *punchcard.WaitingEntry) error {
+	e.At = tx.Now
+	return tx.db.Clauses(clause.OnConflict{UpdateAll: true}).Create(e).Error
+}
+
+// Waiting reads the entry that waits for a run's end, or nil.
+func (tx *Tx) Waiting(journey, customer, key string) (*punchcard.WaitingEntry, error) {
+	return one[punchcard.WaitingEntry](tx.db.Where("journey = ? AND customer_id = ? AND key = ?", journey, customer, key))
+}
+
+// TakeWaiting removes the entry that waited.
+func (tx *Tx) TakeWaiting(e *punchcard.WaitingEntry) error { return tx.db.Delete(e).Error }
+
+// Delivery is something Temporal is still to be told: a run's start, or a signal.
+type Delivery struct {
+	Seq       int64 `gorm:"primaryKey"`
+	RunID     string
+	Number    int             // 0: the start; else the signal's
+	Signal    json.RawMessage `gorm:"type:text"`
+	DueAt     time.Time
+	ClaimedBy string
+	Attempts  int
+	Error     string
+}
+
+// TableName is the table's.
+func (Delivery) TableName() string { return "outbox" }
+
+// Queue adds to the outbox. signal is nil for a start.
+func (tx *Tx) Queue(run string, number int, signal json.RawMessage) error {
+	d := map[string]any{
+		"run_id": run, "number": number, "due_at": machineNow(), "claimed_by": "", "attempts": 0, "error": "", "signal": nil,
+	}
+	if signal != nil {
+		d["signal"] = string(signal)
+	}
+	return tx.db.Table("outbox").Create(d).Error
+}
+
+// ClaimDeliveries takes up to limit deliveries that are due, none before an earlier one of its run, for the span of lease.
+func (tx *Tx) ClaimDeliveries(by string, limit int, lease time.Duration) ([]Delivery, error) {
+	now := machineNow()
+	rows, err := list[Delivery](tx.db.Clauses(skipLocked).
+		Where("due_at <= ? AND NOT EXISTS (SELECT 1 FROM outbox earlier WHERE earlier.run_id = outbox.run_id AND earlier.seq < outbox.seq)", now).
+		Order("seq").Limit(limit))
+	if err != nil || len(rows) == 0 {
+		return nil, err
+	}
+	seqs := make([]int64, len(rows))
+	for i, r := range rows {
+		seqs[i] = r.Seq
+	}
+	return rows, tx.db.Model(&Delivery{}).Where("seq IN ?", seqs).Updates(map[string]any{"due_at": now.Add(lease), "claimed_by": by}).Error
+}
+
+// Delivered takes a delivery off the outbox.
+func (tx *Tx) Delivered(seq int64) error {
+	return tx.db.Where("seq = ?", seq).Delete(&Delivery{}).Error
+}
+
+// Undelivered keeps a delivery for another try after a pause.
+func (tx *Tx) Undelivered(seq int64, message string, pause time.Duration) error {
+	return tx.db.Model(&Delivery{}).Where("seq = ?", seq).Updates(map[string]any{
+		"due_at": machineNow().Add(pause), "claimed_by": "", "error": message, "attempts": plusOne,
+	}).Error
+}
+
+// DropDeliveries takes all that a run was still to be told off the outbox: its workflow is gone.
+func (tx *Tx) DropDeliveries(run string) error {
+	return tx.db.Where("run_id = ?", run).Delete(&Delivery{}).Error
+}
+
+// OutboxDepth is how many deliveries wait.
+func (tx *Tx) OutboxDepth() (int64, error) { return count[Delivery](tx.db) }
+
+// AddApproval stores a question to a person.
+func (tx *Tx) AddApproval(a *punchcard.Approval) error {
+	a.Status, a.CreatedAt = punchcard.ApprovalPending, tx.Now
+	return tx.db.Create(a).Error
+}
+
+// Approval reads an approval, or nil.
+func (tx *Tx) Approval(id string) (*punchcard.Approval, error) {
+	return one[punchcard.Approval](tx.db.Where("id = ?", id))
+}
+
+// SaveApproval writes an approval whose run is locked.
+func (tx *Tx) SaveApproval(a *punchcard.Approval) error { return tx.db.Save(a).Error }
+
+// Approvals lists approvals of a status (empty: any) after an id, oldest first.
+func (tx *Tx) Approvals(status punchcard.ApprovalStatus, after string, limit int) ([]punchcard.Approval, error) {
+	q := tx.db.Where("id > ?", after)
+	if status != "" {
+		q = q.Where("status = ?", status)
+	}
+	return list[punchcard.Approval](q.Order("id").Limit(limit))
+}
+
+// LapseApprovals ends the questions that a run leaves unanswered.
+func (tx *Tx) LapseApprovals(run string) error {
+	return tx.db.Model(&punchcard.Approval{}).Where("run_id = ? AND status = ?", run, punchcard.ApprovalPending).
+		Updates(map[string]any{"status": punchcard.ApprovalLapsed, "decided_at": tx.Now}).Error
+}

@@ -1,0 +1,107 @@
+package punchcard
+
+import (
+	"strings"
+	"time"
+)
+
+// Grant is a reward given to a customer.
+type Grant struct {
+	ID           string `gorm:"primaryKey"`
+	CustomerID   string
+	Reward       string
+	Version      int    // of the program whose catalog it was given from
+	RunID        string // "" when it was not given by a run
+	RedemptionID string // "" when it was not asked for with points
+	Code         string // "" when it has none
+	CapturedBy   string
+	Status       GrantStatus
+	Cost         int64   // points held for it
+	Value        float64 // in the program's currency
+	CreatedAt    time.Time
+	ExpiresAt    *time.Time
+	EndedAt      *time.Time // when it was captured, released or expired
+}
+
+// GrantStatus says how a grant stands.
+type GrantStatus string
+
+// The statuses of a grant. It is captured or released once.
+const (
+	GrantHeld     GrantStatus = "held"     // asked for with points, which are held; not used yet
+	GrantGiven    GrantStatus = "given"    // the customer's, not used yet
+	GrantCaptured GrantStatus = "captured" // used
+	GrantReleased GrantStatus = "released" // given back: the points are the customer's again and the code is void
+)
+
+// Redemption is the use of a reward with points, from the wish to the till.
+type Redemption struct {
+	ID         string `gorm:"primaryKey"`
+	CustomerID string
+	Reward     string
+	RunID      string
+	GrantID    string
+	Status     RedemptionStatus
+	Reason     string // why it was refused
+	CreatedAt  time.Time
+	EndedAt    *time.Time
+}
+
+// RedemptionStatus says how a redemption stands.
+type RedemptionStatus string
+
+// The statuses of a redemption.
+const (
+	RedemptionRequested RedemptionStatus = "requested"
+	RedemptionHeld      RedemptionStatus = "held"
+	RedemptionRefused   RedemptionStatus = "refused"
+	RedemptionCaptured  RedemptionStatus = "captured"
+	RedemptionReleased  RedemptionStatus = "released"
+)
+
+// RewardCode is a code: of a pool, or made for a grant. It goes to one grant only, and one that was shown is never pooled again.
+type RewardCode struct {
+	Code      string `gorm:"primaryKey"`
+	Reward    string
+	GrantID   *string // nil: free in the pool
+	CreatedAt time.Time
+}
+
+// Approval is a question to a person: may this go on?
+type Approval struct {
+	ID         string `gorm:"primaryKey"`
+	RunID      string
+	Step       int
+	CustomerID string
+	Title      string
+	Status     ApprovalStatus
+	By         string
+	Note       string
+	CreatedAt  time.Time
+	DecidedAt  *time.Time
+}
+
+// ApprovalStatus says how an approval stands.
+type ApprovalStatus string
+
+// The statuses of an approval.
+const (
+	ApprovalPending  ApprovalStatus = "pending"
+	ApprovalApproved ApprovalStatus = "approved"
+	ApprovalRejected ApprovalStatus = "rejected"
+	ApprovalLapsed   ApprovalStatus = "lapsed" // the run went on without it
+)
+
+// NormalizeCode gives a code as it is stored, from what a till or a person typed: upper case, no spaces or hyphens.
+func NormalizeCode(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == ' ' || r == '-' || r == '\t':
+			return -1
+		case r >= 'a' && r <= 'z':
+			return r - 'a' + 'A'
+		default:
+			return r
+		}
+	}, strings.TrimSpace(s))
+}
