@@ -1,0 +1,35 @@
+// Package simulator stands in for Meta on a machine without a WhatsApp account: the Graph API that whatsapp.Client calls,
+// the webhooks that come back, and a phone page where you are the customer.
+//
+//	whatsapp.Client ──POST /v26.0/<phone id>/messages──▶ ┌───────────┐ ◀──POST /people/<phone>/messages── tests, scripts
+//	                                                     │ simulator │ ◀──GET / (the phone page)────────── you
+//	the product     ◀──signed webhooks, in order──────── └───────────┘
+//	                                                           │ every fact, before it is answered
+//	                                                        journal
+//
+// # What is promised
+//
+// A request that was answered is in the journal, so killing the process loses nothing: at the next start the journal is
+// replayed, and webhooks that nobody took are delivered then. A webhook may come twice, when the process died between
+// the delivery and the note of it. For one person webhooks come in the order of the facts; between people in any order.
+// A webhook may also be there before the answer to the request that caused it. Meta does that too.
+//
+// The journal survives the death of the process, not of the machine: it is written, not synced.
+//
+// # How the simulator differs from Meta
+//
+//   - It models the service window, the checks on bodies and templates, and statuses. It does not yet model rates,
+//     messaging limits, per-user caps, pacing, quality, or a customer who has blocked the business.
+//   - A template is approved as soon as it is created: the answer says PENDING, and the webhook that follows APPROVED.
+//   - A webhook holds one update. Meta batches up to 1,000.
+//   - A webhook is retried every 2 s at most, in real time and until it is taken. Meta slows down and gives up after 7 days.
+//   - Every phone is on WhatsApp. The first message to a number makes a person of it.
+//   - The kinds of message are those that whatsapp.Message has. Any other is refused with 131051.
+//   - Times in webhooks are the business's time (Options.Clock), and the 24 hours of the service window are too.
+//
+// # Who may call
+//
+// The Graph side asks for the bearer token. The person side and the phone page have no password: whoever reaches the
+// port may be any customer, which is what they are for. Bind it to the loopback address. A page of another site cannot
+// post to it: the person side takes JSON only, and nothing whose Origin is another host.
+package simulator

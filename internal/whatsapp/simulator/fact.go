@@ -1,0 +1,207 @@
+package simulator
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"strings"
+	"time"
+
+	"punchcard/internal/whatsapp"
+)
+
+// fact is a line of the journal: what happened at one moment, together with the webhooks that tell of it. It happens
+// whole or not at all.
+type fact struct {
+	Person   *personFact            `json:"person,omitempty"`
+	Template *whatsapp.TemplateInfo `json:"template,omitempty"`
+	Statuses []statusFact           `json:"statuses,omitempty"`
+	Message  *message               `json:"message,omitempty"`
+	Hooks    []hook                 `json:"hooks,omitempty"`
+	Taken    *takenFact             `json:"taken,omitempty"`
+}
+
+// takenFact is a webhook that the receiver took.
+type takenFact struct {
+	Phone  string `json:"phone,omitempty"`
+	Number uint64 `json:"number"`
+}
+
+// personFact is a person added, or given another name.
+type personFact struct {
+	Phone string `json:"phone"`
+	Name  string `json:"name,omitempty"`
+}
+
+// statusFact is a message that got further.
+type statusFact struct {
+	ID     string `json:"id"`
+	Status string `json:"status"`
+}
+
+// hook is a webhook to deliver.
+type hook struct {
+	Number  uint64 `json:"number"`
+	Phone   string `json:"phone,omitempty"`   // whose; empty is the account's own
+	Message string `json:"message,omitempty"` // the inbound message it tells of
+	Body    string `json:"body"`
+}
+
+// person is someone with a phone.
+type person struct {
+	Phone  string
+	UserID string // business-scoped user id: the same for a phone each time
+	Name   string
+	chat   []*message
+	wrote  time.Time // when they last wrote, which opens the service window; zero when never
+}
+
+// The directions of a message, as the business sees them.
+const (
+	in  = "in"
+	out = "out"
+)
+
+// The statuses of a message.
+const (
+	sent      = "sent"
+	delivered = "delivered"
+	read      = "read"
+	failed    = "failed"
+)
+
+// message is one message of a chat.
+type message struct {
+	ID           string         `json:"id"` // wamid
+	Phone        string         `json:"phone"`
+	Direction    string         `json:"direction"`
+	Type         string         `json:"type"`               // text, template, interactive, button, image, document, location
+	Template     string         `json:"template,omitempty"` // its name with WhatsApp
+	Category     string         `json:"category,omitempty"` // what it is priced as
+	Text         string         `json:"text"`
+	Header       string         `json:"header,omitempty"`
+	Footer       string         `json:"footer,omitempty"`
+	Buttons      []button       `json:"buttons,omitempty"`
+	ListButton   string         `json:"list_button,omitempty"` // the label that opens the list; Buttons are its rows then
+	Link         string         `json:"link,omitempty"`        // of media, or of a place on a map
+	Payload      string         `json:"payload,omitempty"`     // of a press
+	ReplyTo      string         `json:"reply_to,omitempty"`
+	CallbackData string         `json:"callback_data,omitempty"`
+	At           time.Time      `json:"at"`
+	Status       string         `json:"status"`
+	Problem      *messageFailed `json:"problem,omitempty"`
+}
+
+// messageFailed is why a message failed.
+type messageFailed struct {
+	Code    int    `json:"code"`
+	Title   string `json:"title"`
+	Details string `json:"details"`
+}
+
+// The kinds of button.
+const (
+	reply    = "reply" // a press answers the business
+	link     = "url"
+	copyCode = "copy_code"
+	call     = "phone"
+)
+
+// button is a button or a row of a list.
+type button struct {
+	Title       string `json:"title"`
+	ID          string `json:"id"`   // what a press sends back; empty when it sends nothing
+	Kind        string `json:"kind"` // reply, url, copy_code, phone
+	Value       string `json:"value,omitempty"`
+	Description string `json:"description,omitempty"`
+	Section     string `json:"section,omitempty"`
+}
+
+// rank orders statuses: a message only gets further.
+func rank(status string) int {
+	return map[string]int{sent: 1, delivered: 2, read: 3, failed: 4}[status]
+}
+
+// apply makes a fact true. It is the only thing that changes what the simulator knows, at work and at replay alike.
+func (s *Simulator) apply(f fact) {
+	s.version++
+	if p := f.Person; p != nil {
+		who := s.person(p.Phone)
+		if p.Name != "" {
+			who.Name = p.Name
+		}
+	}
+	if t := f.Template; t != nil {
+		added := &storedTemplate{TemplateInfo: *t}
+		key := templateKey{t.Name, t.Language}
+		if _, had := s.templates[key]; !had {
+			s.listed = append(s.listed, added)
+		}
+		s.templates[key] = added
+	}
+	for _, st := range f.Statuses {
+		if m := s.messages[st.ID]; m != nil && rank(st.Status) > rank(m.Status) {
+			m.Status = st.Status
+		}
+	}
+	if m := f.Message; m != nil {
+		who := s.person(m.Phone)
+		s.messages[m.ID] = m
+		who.chat = append(who.chat, m)
+		if m.Direction == in {
+			who.wrote = m.At
+		}
+	}
+	for _, h := range f.Hooks {
+		s.hooks = max(s.hooks, h.Number)
+		s.enqueue(h)
+	}
+	if f.Taken != nil {
+		s.dequeue(*f.Taken)
+	}
+}
+
+// person is whose phone it is; the first time, they are new.
+func (s *Simulator) person(phone string) *person {
+	if p := s.people[phone]; p != nil {
+		return p
+	}
+	p := s.lookUp(phone)
+	s.people[phone], s.userIDs[p.UserID] = p, p
+	s.order = append(s.order, p)
+	return p
+}
+
+// lookUp is whose phone it is, or who they would be: unlike person, it adds nobody.
+func (s *Simulator) lookUp(phone string) *person {
+	if p := s.people[phone]; p != nil {
+		return p
+	}
+	return &person{Phone: phone, UserID: userID(s.opt.AccountID, phone), Name: "Customer " + phone[len(phone)-4:]}
+}
+
+// countries of the calling codes that our examples use. A user id of any other phone is of the country XX, which is none.
+var countries = []struct{ code, country string }{
+	{"+1", "US"}, {"+31", "NL"}, {"+33", "FR"}, {"+34", "ES"}, {"+44", "GB"}, {"+45", "DK"}, {"+46", "SE"}, {"+47", "NO"}, {"+49", "DE"}, {"+91", "IN"},
+}
+
+// userID is a phone's business-scoped user id: always the same for one account, another for each account.
+func userID(account, phone string) string {
+	country := "XX"
+	for _, c := range countries {
+		if strings.HasPrefix(phone, c.code) {
+			country = c.country
+		}
+	}
+	sum := sha256.Sum256([]byte(account + "/" + phone))
+	return fmt.Sprintf("%s.%020d", country, binary.BigEndian.Uint64(sum[:8]))
+}
+
+// newMessageID is a wamid of Meta's form. Meta's holds the phone number; this one holds nothing.
+func newMessageID() string {
+	var b [24]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return "wamid.HBg" + base64.StdEncoding.EncodeToString(b[:])
+}
