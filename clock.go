@@ -13,6 +13,8 @@ type Clock interface {
 	Now() time.Time
 	// Real is how long a span of the business's time takes on the wall: d divided by the clock's speed.
 	Real(d time.Duration) time.Duration
+	// Business is how much of the business's time passes in d on the wall: d times the clock's speed.
+	Business(d time.Duration) time.Duration
 }
 
 // SystemClock is the machine's own time.
@@ -23,6 +25,9 @@ func (SystemClock) Now() time.Time { return time.Now().UTC().Truncate(time.Micro
 
 // Real is d itself.
 func (SystemClock) Real(d time.Duration) time.Duration { return d }
+
+// Business is d itself.
+func (SystemClock) Business(d time.Duration) time.Duration { return d }
 
 // ScaledClock runs Speed times as fast as the machine's: it shows Origin when the machine's clock shows Started.
 // The development server uses it so that an hour's wait is over in seconds.
@@ -41,6 +46,11 @@ func (c ScaledClock) Now() time.Time {
 
 // Real is d divided by Speed.
 func (c ScaledClock) Real(d time.Duration) time.Duration { return time.Duration(float64(d) / c.Speed) }
+
+// Business is d times Speed.
+func (c ScaledClock) Business(d time.Duration) time.Duration {
+	return time.Duration(float64(d) * c.Speed)
+}
 
 // ManualClock stands still until it is moved. Tests use it, from any number of goroutines.
 type ManualClock struct {
@@ -62,6 +72,9 @@ func (c *ManualClock) Now() time.Time {
 
 // Real is d itself.
 func (c *ManualClock) Real(d time.Duration) time.Duration { return d }
+
+// Business is d itself.
+func (c *ManualClock) Business(d time.Duration) time.Duration { return d }
 
 // Advance moves the clock on by d and answers the new time.
 func (c *ManualClock) Advance(d time.Duration) time.Time {

@@ -21,6 +21,7 @@ type Message struct {
 	Status     MessageStatus
 	Reason     string // why it was deferred, suppressed or failed: a code
 	ErrorCode  int    // WhatsApp's, where it gave one
+	Attempts   int    // how often it was handed to WhatsApp; a try that was refused before processing is followed by another
 	GrantID    string // the grant whose code it carries
 	CreatedAt  time.Time
 	UpdatedAt  time.Time  `gorm:"autoUpdateTime:false"`

@@ -45,11 +45,9 @@ type RefKind string
 
 // The kinds of reference.
 const (
-	RefGrant    RefKind = "grant"
-	RefRefusal  RefKind = "refusal"
-	RefMessage  RefKind = "message"
-	RefEvent    RefKind = "event"
-	RefApproval RefKind = "approval"
+	RefGrant   RefKind = "grant"
+	RefRefusal RefKind = "refusal"
+	RefMessage RefKind = "message"
 )
 
 // Listener is an armed wait: what dispatch matches events against, and until when.
@@ -64,9 +62,14 @@ type Listener struct {
 	Count int `json:"count,omitempty"`
 	// MessageID is our message that asks, for an ask: a reply that quotes it or presses its button is its answer.
 	MessageID string `json:"message,omitempty"`
-	// ReplyID is the wamid of the answer that was matched last: the evidence of a consent.
-	ReplyID string `json:"reply,omitempty"`
 }
+
+// Names under which a run keeps, beside what `as` has bound, the evidence of the last answer to an ask: our message that
+// asked, and the customer's that answered. No `as` can have these names.
+const (
+	BoundQuestion = "?"
+	BoundAnswer   = "!"
+)
 
 // RunStatus says how a run stands.
 type RunStatus string

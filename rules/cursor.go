@@ -250,15 +250,15 @@ func (c *Cursor) arrive(armed bool, wait time.Duration) {
 // within tells whether the node stands in a branch that returns to the wait whose signals are queued.
 func (c *Cursor) within(node string) bool {
 	for _, s := range c.st.Queue {
-		if under(node, s.Scope) {
+		if Under(node, s.Scope) {
 			return true
 		}
 	}
 	return false
 }
 
-// under tells whether node is a step inside the step of that scope, by their paths.
-func under(node, scope string) bool {
+// Under tells whether node is a step inside the step of that scope, by their paths.
+func Under(node, scope string) bool {
 	return len(node) > len(scope) && node[:len(scope)] == scope && node[len(scope)] == '/'
 }
 

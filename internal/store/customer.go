@@ -74,7 +74,7 @@ func (tx *Tx) Enroll(identities []punchcard.Identity, fresh punchcard.Customer) 
 	return c, nil
 }
 
-var errEnrolledMeanwhile = fmt.Errorf("another transaction enrolled this customer: %w", errTryAgain)
+var errEnrolledMeanwhile = fmt.Errorf("another transaction enrolled this customer: %w", ErrTryAgain)
 
 // Customer reads a customer, or nil.
 func (tx *Tx) Customer(id string) (*punchcard.Customer, error) {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 )
 
 // Program is a published program: its files, under a number and a hash of their content.
@@ -92,6 +93,13 @@ func (tx *Tx) Off(kind SwitchKind, name string) (bool, error) {
 	var n int64
 	err := tx.db.Model(&Switch{}).Where("kind = ? AND name = ?", kind, name).Count(&n).Error
 	return n > 0, err
+}
+
+// Paused tells whether a journey is paused. On PostgreSQL the switch stays as it is until this transaction ends, so that
+// whoever resumes the journey finds every run that this transaction holds.
+func (tx *Tx) Paused(journey string) (bool, error) {
+	row, err := one[Switch](tx.db.Clauses(clause.Locking{Strength: "SHARE"}).Where("kind = ? AND name = ?", SwitchJourney, journey))
+	return row != nil, err
 }
 
 // SwitchOff pauses or stops something. It is no error when it is off already.

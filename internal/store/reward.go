@@ -15,6 +15,12 @@ func (tx *Tx) AddGrant(g *punchcard.Grant) error {
 	return tx.db.Create(g).Error
 }
 
+// SetGrantCode gives a grant its code.
+func (tx *Tx) SetGrantCode(g *punchcard.Grant, code string) error {
+	g.Code = code
+	return tx.db.Model(g).Update("code", code).Error
+}
+
 // Grant reads a grant, or nil.
 func (tx *Tx) Grant(id string) (*punchcard.Grant, error) {
 	return one[punchcard.Grant](tx.db.Where("id = ?", id))

@@ -23,7 +23,10 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/stdlib"
 	"gorm.io/driver/postgres"
 	gormsqlite "gorm.io/driver/sqlite"
 	"gorm.io/gorm"
@@ -68,48 +71,72 @@ func Open(ctx context.Context, dsn string) (*Store, error) {
 	var err error
 	if strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://") {
 		s.dialect = Postgres
-		if s.write, err = gorm.Open(postgres.New(postgres.Config{DSN: dsn}), config); err != nil {
+		if s.write, err = openPostgres(dsn, config); err != nil {
 			return nil, fmt.Errorf("connect to PostgreSQL: %w", hidePassword(dsn, err))
 		}
-		pool, err := s.write.DB()
-		if err != nil {
-			return nil, err
-		}
-		pool.SetMaxOpenConns(maxPostgresConnections)
-		pool.SetMaxIdleConns(maxPostgresConnections)
-		pool.SetConnMaxIdleTime(5 * time.Minute)
 		s.read = s.write
 	} else {
 		s.dialect = SQLite
 		if err := os.MkdirAll(filepath.Dir(dsn), 0o700); err != nil {
 			return nil, err
 		}
-		if s.write, err = openSQLite(dsn, 1, config); err != nil {
+		if s.write, err = openSQLite(dsn, 1, false, config); err != nil {
 			return nil, err
 		}
-		if s.read, err = openSQLite(dsn, 4, config); err != nil {
-			return nil, err
+		if s.read, err = openSQLite(dsn, 4, true, config); err != nil {
+			return nil, errors.Join(err, s.Close())
 		}
 	}
-	pool, err := s.write.DB()
-	if err != nil {
-		return nil, err
-	}
-	if err := pool.PingContext(ctx); err != nil {
-		return nil, fmt.Errorf("reach the database: %w", hidePassword(dsn, err))
+	if err := s.Ping(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("reach the database: %w", hidePassword(dsn, err)), s.Close())
 	}
 	return s, nil
 }
 
-func openSQLite(path string, connections int, config *gorm.Config) (*gorm.DB, error) {
+// connectTimeout bounds how long a connection to PostgreSQL may take to come about, where the address says nothing of it:
+// a server that is gone without a word would otherwise hold whoever asks for minutes.
+const connectTimeout = 10 * time.Second
+
+func openPostgres(dsn string, config *gorm.Config) (*gorm.DB, error) {
+	c, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		return nil, err
+	}
+	if c.ConnectTimeout == 0 {
+		c.ConnectTimeout = connectTimeout
+	}
+	// Times are read as UTC, as from SQLite; the driver would give them in the machine's zone.
+	pool := stdlib.OpenDB(*c, stdlib.OptionAfterConnect(func(_ context.Context, conn *pgx.Conn) error {
+		conn.TypeMap().RegisterType(&pgtype.Type{
+			Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
+		})
+		return nil
+	}))
+	pool.SetMaxOpenConns(maxPostgresConnections)
+	pool.SetMaxIdleConns(maxPostgresConnections)
+	pool.SetConnMaxIdleTime(5 * time.Minute)
+	db, err := gorm.Open(postgres.New(postgres.Config{Conn: pool}), config)
+	if err != nil {
+		return nil, errors.Join(err, pool.Close())
+	}
+	return db, nil
+}
+
+func openSQLite(path string, connections int, readOnly bool, config *gorm.Config) (*gorm.DB, error) {
 	// _txlock=immediate: a transaction that reads and then writes would otherwise fail when another wrote between.
 	// synchronous=FULL: what is acknowledged is on the disk.
+	// _timezone=UTC: times are compared as text, which puts them in order only when all are of one zone.
 	q := url.Values{
 		"_txlock":      {"immediate"},
 		"_time_format": {"sqlite"},
+		"_timezone":    {"UTC"},
 		"_pragma": {
 			"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)",
 		},
+	}
+	if readOnly {
+		// What is written past the one writer would be outside of any transaction of ours.
+		q["_pragma"] = append(q["_pragma"], "query_only(1)")
 	}
 	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+q.Encode())
 	if err != nil {
@@ -119,22 +146,30 @@ func openSQLite(path string, connections int, config *gorm.Config) (*gorm.DB, er
 	db.SetMaxIdleConns(connections)
 	g, err := gorm.Open(&gormsqlite.Dialector{DriverName: "sqlite", Conn: db}, config)
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", path, err)
+		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), db.Close())
 	}
 	return g, nil
 }
 
-// hidePassword keeps a connection string's password out of an error.
+// hidePassword keeps a connection string's password out of an error's text. What the error is can still be asked of it.
 func hidePassword(dsn string, err error) error {
 	u, parse := url.Parse(dsn)
 	if parse != nil || u.User == nil {
 		return err
 	}
 	if p, ok := u.User.Password(); ok && p != "" {
-		return errors.New(strings.ReplaceAll(err.Error(), p, "…"))
+		return &redacted{text: strings.ReplaceAll(err.Error(), p, "…"), err: err}
 	}
 	return err
 }
+
+type redacted struct {
+	text string
+	err  error
+}
+
+func (r *redacted) Error() string { return r.text }
+func (r *redacted) Unwrap() error { return r.err }
 
 // Close closes all connections.
 func (s *Store) Close() error {
@@ -192,7 +227,7 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 		err := s.write.WithContext(ctx).Transaction(func(db *gorm.DB) error {
 			return fn(&Tx{db: db, store: s, Now: s.clock.Now()})
 		})
-		if err == nil || try == maxTries || !isContention(err) && !errors.Is(err, errTryAgain) {
+		if err == nil || try == maxTries || !isContention(err) && !errors.Is(err, ErrTryAgain) {
 			return err
 		}
 	}
@@ -203,8 +238,8 @@ func (s *Store) View(ctx context.Context) *Tx {
 	return &Tx{db: s.read.WithContext(ctx), store: s, Now: s.clock.Now()}
 }
 
-// errTryAgain is wrapped by errors that only say that another transaction came between.
-var errTryAgain = errors.New("try again")
+// ErrTryAgain is wrapped by errors that only say that another transaction came between: Update runs its function again.
+var ErrTryAgain = errors.New("try again")
 
 // lock is the clause that locks the selected rows. SQLite's writer is alone already, and its dialect writes nothing for it.
 var lock = clause.Locking{Strength: "NO KEY UPDATE"}
@@ -238,6 +273,13 @@ func IsOutage(err error) bool {
 	if err == nil {
 		return false
 	}
+	if errors.Is(err, ErrTryAgain) {
+		return true
+	}
+	var connect *pgconn.ConnectError
+	if errors.As(err, &connect) {
+		return true // whatever the server's reason is for not letting us in
+	}
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
 		// 08 connection, 53 resources, 57P shutdown and start, 58 system, 25006 read-only after a failover, 40 contention.
@@ -260,9 +302,8 @@ func IsOutage(err error) bool {
 		}
 		return false
 	}
-	var connect *pgconn.ConnectError
 	var netErr net.Error
-	return errors.As(err, &connect) || errors.As(err, &netErr) || errors.Is(err, sql.ErrConnDone) ||
+	return errors.As(err, &netErr) || errors.Is(err, sql.ErrConnDone) ||
 		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || errors.Is(err, io.EOF) ||
 		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) ||
 		errors.Is(err, syscall.EPIPE) || strings.Contains(err.Error(), "conn closed") || strings.Contains(err.Error(), "bad connection")

@@ -335,6 +335,7 @@ CREATE TABLE messages (
                                                        'sent', 'delivered', 'read', 'failed')),
     reason      text        NOT NULL,
     error_code  integer     NOT NULL,
+    attempts    integer     NOT NULL, -- how often it was handed to WhatsApp
     grant_id    text        NOT NULL,
     created_at  timestamptz NOT NULL,
     updated_at  timestamptz NOT NULL,

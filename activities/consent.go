@@ -1,0 +1,76 @@
+package activities
+
+import (
+	"context"
+
+	"punchcard"
+	"punchcard/internal/fence"
+	"punchcard/rules"
+)
+
+// The codes of consent.
+const (
+	codeNoEvidence   = "no_evidence"   // nothing that the customer said stands behind the grant
+	codeStoppedSince = "stopped_since" // the customer said stop after the answer that is cited
+)
+
+// Consent appends to the consent log what the customer answered, and cites it: the wording that they were shown, our message,
+// and their reply. A grant loses to any later stop, whichever is recorded first.
+func (a *Activities) Consent(ctx context.Context, in Input) (rules.Result, error) {
+	return a.local(ctx, in, func(p *fence.Pass) (rules.Result, error) {
+		entry := punchcard.ConsentEntry{
+			CustomerID: p.Customer.ID, Standing: punchcard.Standing(p.Step.Consent), Source: "reply", RunID: p.Run.ID,
+			EventID: p.Run.EventID,
+		}
+		question, answer, err := evidence(p)
+		if err != nil {
+			return rules.Result{}, err
+		}
+		if answer == nil && entry.Standing == punchcard.StandingGranted {
+			return stuck(codeNoEvidence), nil
+		}
+		if question != nil {
+			entry.Wording, entry.WordingLanguage, entry.WordingVersion = question.Text, question.Language, question.Version
+			entry.MessageID = question.ID
+		}
+		if answer != nil && answer.Wamid != nil {
+			entry.ReplyID = *answer.Wamid
+		}
+		standings, err := p.Tx.Standings(p.Customer.ID)
+		if err != nil {
+			return rules.Result{}, err
+		}
+		code := ""
+		for _, topic := range p.Step.Topics {
+			now := standings[topic]
+			if now.Standing == punchcard.StandingRevoked && entry.Standing == punchcard.StandingGranted && now.At.After(answer.CreatedAt) {
+				code = codeStoppedSince
+				continue
+			}
+			if now.Standing == entry.Standing {
+				continue // nothing changes, and the log is for changes
+			}
+			line := entry
+			line.Topic = topic
+			if err := p.Tx.AddConsent(&line); err != nil {
+				return rules.Result{}, err
+			}
+		}
+		return because(done(rules.OutcomeNext), code), nil
+	})
+}
+
+// evidence reads our message that asked last and the customer's that answered it; either may be nil.
+func evidence(p *fence.Pass) (question, answer *punchcard.Message, err error) {
+	if ref, ok := p.Run.Bound[punchcard.BoundQuestion]; ok {
+		if question, err = p.Tx.Message(ref.ID); err != nil {
+			return nil, nil, err
+		}
+	}
+	if ref, ok := p.Run.Bound[punchcard.BoundAnswer]; ok {
+		if answer, err = p.Tx.Message(ref.ID); err != nil {
+			return nil, nil, err
+		}
+	}
+	return question, answer, nil
+}

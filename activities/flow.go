@@ -1,0 +1,64 @@
+package activities
+
+import (
+	"context"
+
+	"punchcard"
+	"punchcard/internal/fence"
+	"punchcard/rules"
+)
+
+// Arm arms a wait that no effect precedes: dispatch matches it from here on.
+func (a *Activities) Arm(ctx context.Context, in Input) (rules.Result, error) {
+	// A wait has no `if` of its own: the language puts a choice before it.
+	result, err := a.Fence.Do(ctx, in.Run, in.Effect, func(*fence.Pass) (rules.Result, error) {
+		return done(""), nil
+	})
+	return a.settle(ctx, in, result, err)
+}
+
+// Choose finds the first case that holds. An expression that fails does not hold.
+func (a *Activities) Choose(ctx context.Context, in Input) (rules.Result, error) {
+	return a.local(ctx, in, func(p *fence.Pass) (rules.Result, error) {
+		env, err := p.Env()
+		if err != nil {
+			return rules.Result{}, err
+		}
+		failed := ""
+		for i, c := range p.Step.Cases {
+			ok, err := c.Bool(env)
+			switch {
+			case err != nil:
+				failed = "expression_failed"
+			case ok:
+				return because(done(rules.Case(i)), failed), nil
+			}
+		}
+		return because(done(rules.OutcomeOtherwise), failed), nil
+	})
+}
+
+// End ends the run with the step's outcome.
+func (a *Activities) End(ctx context.Context, in Input) (rules.Result, error) {
+	return a.local(ctx, in, func(p *fence.Pass) (rules.Result, error) {
+		return done(p.Step.Outcome), fence.End(p.Tx, p.Run, fence.Ending{Outcome: p.Step.Outcome})
+	})
+}
+
+// Approve puts a question to a person; the run waits for their decision.
+func (a *Activities) Approve(ctx context.Context, in Input) (rules.Result, error) {
+	return a.local(ctx, in, func(p *fence.Pass) (rules.Result, error) {
+		env, err := p.Env()
+		if err != nil {
+			return rules.Result{}, err
+		}
+		title, err := p.Step.Title.Render(p.Program.Language, env)
+		if err != nil {
+			// A question with a hole in it is still a question; the run and its step say what it is about.
+			title = p.Journey.Plan.Nodes[in.Node].Label
+		}
+		return done(rules.OutcomeNext), p.Tx.AddApproval(&punchcard.Approval{
+			ID: punchcard.NewID(punchcard.PrefixApproval), RunID: p.Run.ID, Step: in.Step, CustomerID: p.Customer.ID, Title: title,
+		})
+	})
+}

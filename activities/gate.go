@@ -1,0 +1,182 @@
+package activities
+
+import (
+	"slices"
+	"time"
+
+	"punchcard"
+	"punchcard/rules"
+)
+
+// Facts are all that the gate decides by.
+type Facts struct {
+	Now  time.Time
+	Zone *time.Location // the customer's
+
+	FreeText    bool   // else a template
+	Category    string // of the template: marketing, utility
+	AsksConsent bool   // the template asks for consent
+	Stopped     bool   // the template is switched off
+
+	Purpose   rules.Purpose
+	Topic     string                        // of the journey; "" where its purpose is another
+	Topics    []string                      // those that the program has now
+	Standings map[string]punchcard.Standing // the customer's, by topic; what is not there is none
+
+	Reachable   bool       // the customer has a phone or a WhatsApp user id
+	Country     string     // of the customer; "" when unknown
+	LastInbound *time.Time // when the customer last wrote; nil: never
+
+	Countries []string // where marketing may go
+	Quiet     *rules.QuietHours
+	Caps      []rules.Cap
+	// Handed lists, by category, when messages went to this customer, oldest first, within the longest cap.
+	Handed map[string][]time.Time
+}
+
+// Verdict is the gate's answer.
+type Verdict struct {
+	Decision Decision
+	Reason   string    // why it is not sent now: one of the Reason codes
+	Until    time.Time // when to ask again, for Defer
+}
+
+// Decision says whether a message may go.
+type Decision string
+
+// The decisions.
+const (
+	Send     Decision = "send"
+	Defer    Decision = "defer"
+	Suppress Decision = "suppress"
+)
+
+// The gate's reasons.
+const (
+	ReasonUnreachable     = "unreachable"         // no phone and no WhatsApp user id
+	ReasonTemplateStopped = "template_stopped"    // somebody switched the template off
+	ReasonWindowClosed    = "window_closed"       // free text, and the customer has not written for a day
+	ReasonNoConsent       = "no_consent"          // the topic is not granted
+	ReasonNotRequested    = "not_requested"       // it asks for consent that nobody requested, or that was answered already
+	ReasonTopicGone       = "topic_gone"          // the program has the topic no more
+	ReasonMarketingHere   = "marketing_not_topic" // marketing in a journey without a topic
+	ReasonCountry         = "country"             // marketing to a country that the program does not name
+	ReasonCountryUnknown  = "country_unknown"     // marketing to a customer whose country is unknown
+	ReasonQuietHours      = "quiet_hours"         // marketing in the customer's night
+	ReasonCap             = "cap"                 // enough of this category for now
+	ReasonParameterEmpty  = "parameter_empty"     // not the gate's: a value to be filled in is empty
+	ReasonExpression      = "expression_failed"   // not the gate's: an expression in the text failed
+	ReasonOvertaken       = "overtaken"           // not the gate's: the run went another way while this waited
+)
+
+// ServiceWindow is how long after a customer's message free text may be sent to them. Source: WhatsApp's customer service window.
+const ServiceWindow = 24 * time.Hour
+
+const categoryMarketing = "marketing"
+
+// Gate decides whether a message may go now. It is a pure function, called in the transaction that records the message. What
+// can never be allowed is said before what only has to wait.
+func Gate(f Facts) Verdict {
+	if !f.Reachable {
+		return Verdict{Suppress, ReasonUnreachable, time.Time{}}
+	}
+	if f.Stopped {
+		return Verdict{Suppress, ReasonTemplateStopped, time.Time{}}
+	}
+	if f.FreeText && (f.LastInbound == nil || f.Now.Sub(*f.LastInbound) >= ServiceWindow) {
+		return Verdict{Suppress, ReasonWindowClosed, time.Time{}}
+	}
+	if reason := consent(f); reason != "" {
+		return Verdict{Suppress, reason, time.Time{}}
+	}
+	if f.Category == categoryMarketing {
+		switch {
+		case f.Country == "":
+			return Verdict{Suppress, ReasonCountryUnknown, time.Time{}}
+		case !slices.Contains(f.Countries, f.Country):
+			return Verdict{Suppress, ReasonCountry, time.Time{}}
+		}
+	}
+	until, reason := time.Time{}, ""
+	for _, c := range f.Caps {
+		if c.Category != f.Category {
+			continue
+		}
+		if free := capFree(f.Now, f.Handed[c.Category], c); free.After(until) {
+			until, reason = free, ReasonCap
+		}
+	}
+	if f.Category == categoryMarketing && f.Quiet != nil {
+		at := f.Now
+		if until.After(at) {
+			at = until // the cap ends in the night as well
+		}
+		if end := f.Quiet.End(at, f.Zone); end.After(at) {
+			if reason == "" {
+				reason = ReasonQuietHours
+			}
+			until = end
+		}
+	}
+	if until.After(f.Now) {
+		return Verdict{Defer, reason, until}
+	}
+	return Verdict{Send, "", time.Time{}}
+}
+
+// consent answers the reason for which the customer has not agreed to this message, or "".
+func consent(f Facts) string {
+	switch f.Purpose {
+	case rules.PurposeService:
+		if f.Category == categoryMarketing {
+			return ReasonMarketingHere
+		}
+		return ""
+	case rules.PurposeConsent:
+		switch {
+		case f.Category == categoryMarketing:
+			return ReasonMarketingHere
+		case f.AsksConsent && !has(f.Standings, punchcard.StandingRequested):
+			return ReasonNotRequested
+		case !f.AsksConsent && !f.FreeText && !has(f.Standings, punchcard.StandingGranted):
+			return ReasonNoConsent
+		default:
+			return "" // free text inside the window answers what the customer has just said
+		}
+	default:
+		switch {
+		case !slices.Contains(f.Topics, f.Topic):
+			return ReasonTopicGone
+		case f.Standings[f.Topic] != punchcard.StandingGranted:
+			return ReasonNoConsent
+		default:
+			return ""
+		}
+	}
+}
+
+func has(standings map[string]punchcard.Standing, s punchcard.Standing) bool {
+	for _, have := range standings {
+		if have == s {
+			return true
+		}
+	}
+	return false
+}
+
+// capFree is when one more message fits under a cap: now, or when enough of those that count have left its window.
+func capFree(now time.Time, handed []time.Time, c rules.Cap) time.Time {
+	var within []time.Time
+	for _, at := range handed {
+		if now.Sub(at) < c.Within {
+			within = append(within, at)
+		}
+	}
+	if len(within) < c.AtMost {
+		return now
+	}
+	if c.AtMost == 0 {
+		return now.Add(c.Within)
+	}
+	return within[len(within)-c.AtMost].Add(c.Within)
+}

@@ -1,0 +1,310 @@
+package activities
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"math/big"
+	"time"
+
+	"punchcard"
+	"punchcard/internal/fence"
+	"punchcard/internal/store"
+	"punchcard/rules"
+)
+
+// The codes with which a reward is refused. fence.Words has what the customer reads.
+const (
+	codePerCustomer   = "per_customer"
+	codeSoldOut       = "sold_out"
+	codeOutOfCodes    = "out_of_codes"
+	codeStopped       = "stopped"
+	codeUnknownReward = "unknown_reward"
+	codeNotForPoints  = "not_for_points"
+)
+
+// errRefused carries a refusal out of what rolls back nothing: it is a result, not a failure.
+type errRefused struct{ code string }
+
+func (e errRefused) Error() string { return "the reward is refused: " + e.code }
+
+// Reward gives the customer a reward and binds the grant.
+func (a *Activities) Reward(ctx context.Context, in Input) (rules.Result, error) {
+	return a.local(ctx, in, func(p *fence.Pass) (rules.Result, error) {
+		reward, name, err := wanted(p)
+		if err != nil {
+			return rules.Result{}, err
+		}
+		grant := punchcard.Grant{RunID: p.Run.ID, Status: punchcard.GrantGiven}
+		err = give(p, reward, &grant)
+		var refused errRefused
+		if errors.As(err, &refused) {
+			bind(p, punchcard.Ref{Kind: punchcard.RefRefusal, Reward: name, Reason: refused.code})
+			return because(done(rules.OutcomeRefused), refused.code), nil
+		}
+		if err != nil {
+			return rules.Result{}, err
+		}
+		bind(p, punchcard.Ref{Kind: punchcard.RefGrant, ID: grant.ID, Reward: name})
+		return done(rules.OutcomeNext), nil
+	})
+}
+
+// Redeem holds the points of the reward that the run's redemption asks for, takes a code, and binds the grant. Whatever ends
+// the run ends the hold.
+func (a *Activities) Redeem(ctx context.Context, in Input) (rules.Result, error) {
+	return a.local(ctx, in, func(p *fence.Pass) (rules.Result, error) {
+		reward, name, err := wanted(p)
+		if err != nil {
+			return rules.Result{}, err
+		}
+		id, _ := p.Run.Entry["redemption_id"].(string)
+		redemption, err := p.Tx.Redemption(id)
+		if err != nil {
+			return rules.Result{}, err
+		}
+		if redemption == nil {
+			// The journey was started by something else than a redemption: the step makes its own.
+			redemption = &punchcard.Redemption{ID: punchcard.NewID(punchcard.PrefixRedemption), CustomerID: p.Customer.ID, Reward: name}
+			if err := p.Tx.AddRedemption(redemption); err != nil {
+				return rules.Result{}, err
+			}
+		}
+		redemption.RunID = p.Run.ID
+		grant := punchcard.Grant{RunID: p.Run.ID, RedemptionID: redemption.ID, Status: punchcard.GrantHeld}
+		if reward != nil {
+			grant.Cost = reward.Cost
+		}
+		err = give(p, reward, &grant)
+		var refused errRefused
+		if errors.As(err, &refused) {
+			bind(p, punchcard.Ref{Kind: punchcard.RefRefusal, Reward: name, Reason: refused.code})
+			redemption.Status, redemption.Reason, redemption.EndedAt = punchcard.RedemptionRefused, refused.code, &p.Tx.Now
+			return because(done(rules.OutcomeRefused), refused.code), p.Tx.SaveRedemption(redemption)
+		}
+		if err != nil {
+			return rules.Result{}, err
+		}
+		bind(p, punchcard.Ref{Kind: punchcard.RefGrant, ID: grant.ID, Reward: name})
+		redemption.Status, redemption.GrantID = punchcard.RedemptionHeld, grant.ID
+		return done(rules.OutcomeNext), p.Tx.SaveRedemption(redemption)
+	})
+}
+
+// Release gives a grant back: the points held for it are the customer's again, and its code is void.
+func (a *Activities) Release(ctx context.Context, in Input) (rules.Result, error) {
+	return a.local(ctx, in, func(p *fence.Pass) (rules.Result, error) {
+		ref := p.Run.Bound[p.Step.Grant]
+		if ref.Kind != punchcard.RefGrant {
+			return because(done(rules.OutcomeNext), "nothing_held"), nil
+		}
+		grant, err := p.Tx.Grant(ref.ID)
+		if err != nil {
+			return rules.Result{}, err
+		}
+		if grant == nil {
+			return rules.Result{}, fmt.Errorf("grant %s of run %s is gone", ref.ID, p.Run.ID)
+		}
+		released, err := p.Tx.ReleaseGrant(grant)
+		if err != nil {
+			return rules.Result{}, err
+		}
+		if !released {
+			return because(done(rules.OutcomeNext), "already_"+string(grant.Status)), nil
+		}
+		return done(rules.OutcomeNext), nil
+	})
+}
+
+// bind keeps a reference under the step's `as`.
+func bind(p *fence.Pass, ref punchcard.Ref) {
+	if p.Step.As != "" {
+		p.Run.Bound[p.Step.As] = ref
+	}
+}
+
+// wanted is the reward that a step names, from the run's own catalog; nil when that has none of the name.
+func wanted(p *fence.Pass) (*rules.Reward, string, error) {
+	env, err := p.Env()
+	if err != nil {
+		return nil, "", err
+	}
+	name, err := p.Step.Reward.Render(p.Program.Language, env)
+	if err != nil {
+		return nil, "", fmt.Errorf("the reward of step %s: %w", p.Step.Node, err)
+	}
+	return p.Program.Rewards[name], name, nil
+}
+
+// give makes a grant of a reward, within its limits, with its points held and a code of its own. The error is errRefused where
+// a rule says no, before anything is written, and CodeConflict with ReasonNotEnoughPoints where the balance does not reach.
+func give(p *fence.Pass, reward *rules.Reward, grant *punchcard.Grant) error {
+	if reward == nil {
+		return errRefused{codeUnknownReward}
+	}
+	if grant.Status == punchcard.GrantHeld && reward.Cost <= 0 {
+		return errRefused{codeNotForPoints}
+	}
+	if code, err := limits(p, reward); err != nil || code != "" {
+		if err != nil {
+			return err
+		}
+		return errRefused{code}
+	}
+	if reward.Codes == codesPool {
+		free, err := p.Tx.FreeCodes(reward.Name)
+		if err != nil {
+			return err
+		}
+		if free == 0 {
+			return errRefused{codeOutOfCodes}
+		}
+	}
+	if grant.Cost > 0 {
+		points, err := p.Tx.PointsNow(p.Customer.ID)
+		if err != nil {
+			return err
+		}
+		if points.Available < grant.Cost {
+			return errRefused{store.ReasonNotEnoughPoints}
+		}
+	}
+	grant.ID, grant.CustomerID, grant.Reward = punchcard.NewID(punchcard.PrefixGrant), p.Customer.ID, reward.Name
+	grant.Version, grant.CapturedBy, grant.Value = p.Run.Version, reward.CapturedBy, reward.Value
+	if reward.ValidFor > 0 {
+		expires := p.Tx.Now.Add(reward.ValidFor)
+		grant.ExpiresAt = &expires
+	}
+	if reward.Kind == rules.RewardPoints {
+		grant.Status, grant.EndedAt = punchcard.GrantCaptured, &p.Tx.Now
+	}
+	if err := p.Tx.AddGrant(grant); err != nil {
+		return err
+	}
+	if grant.Cost > 0 {
+		if err := p.Tx.Hold(grant, grant.Cost); err != nil {
+			return err
+		}
+	}
+	if err := attachCode(p.Tx, reward, grant); err != nil {
+		return err
+	}
+	if reward.Kind != rules.RewardPoints {
+		return nil
+	}
+	return fence.Watch(p.Tx, p.Policy.Program, p.Customer, p.Run.Depth, func() error {
+		_, _, err := p.Tx.Earn(p.Customer.ID, reward.Points, "reward", grant.ID, "earn/"+grant.ID, p.Tx.Now, fence.PointsExpiry(p.Policy.Program, p.Tx.Now))
+		return err
+	})
+}
+
+// limits answers the code of the rule that refuses the reward now, or "".
+func limits(p *fence.Pass, reward *rules.Reward) (string, error) {
+	off, err := p.Tx.Off(store.SwitchReward, reward.Name)
+	if err != nil {
+		return "", err
+	}
+	if off {
+		return codeStopped, nil
+	}
+	if reward.PerCustomer > 0 {
+		n, err := p.Tx.CountGrants(reward.Name, p.Customer.ID, time.Time{})
+		if err != nil {
+			return "", err
+		}
+		if n >= int64(reward.PerCustomer) {
+			return codePerCustomer, nil
+		}
+	}
+	if reward.AtMost > 0 {
+		if err := p.Tx.LockReward(reward.Name); err != nil {
+			return "", err
+		}
+		var since time.Time
+		if reward.Within > 0 {
+			since = p.Tx.Now.Add(-reward.Within)
+		}
+		n, err := p.Tx.CountGrants(reward.Name, "", since)
+		if err != nil {
+			return "", err
+		}
+		if n >= int64(reward.AtMost) {
+			return codeSoldOut, nil
+		}
+	}
+	return "", nil
+}
+
+// Where a reward's codes come from.
+const (
+	codesGenerated = "generated"
+	codesPool      = "pool"
+)
+
+// attachCode gives a grant its code: one of the pool, or a new one.
+func attachCode(tx *store.Tx, reward *rules.Reward, grant *punchcard.Grant) error {
+	switch reward.Codes {
+	case codesPool:
+		code, err := tx.TakeCode(reward.Name, grant.ID)
+		if err != nil {
+			return err
+		}
+		if code == "" {
+			// Others took the last ones since they were counted. What was written goes back, and the next try is refused.
+			return fmt.Errorf("the last codes of %s were taken meanwhile: %w", reward.Name, store.ErrTryAgain)
+		}
+		return tx.SetGrantCode(grant, code)
+	case codesGenerated:
+		for {
+			code, err := NewCode()
+			if err != nil {
+				return err
+			}
+			fresh, err := tx.AddCode(code, reward.Name, grant.ID)
+			if err != nil {
+				return err
+			}
+			if fresh {
+				return tx.SetGrantCode(grant, code)
+			}
+		}
+	default:
+		return nil
+	}
+}
+
+// codeAlphabet has no letter that is easily taken for another or for a digit: no I, L, O, U, 0 or 1.
+const codeAlphabet = "ABCDEFGHJKMNPQRSTVWXYZ23456789"
+
+// codeLength is that of a generated code, the check letter included: 30^9 possibilities, and within the 15 characters that
+// WhatsApp's copy button takes.
+const codeLength = 10
+
+// NewCode makes a code that nobody can guess. Its last letter is a check: one mistyped or swapped letter is noticed.
+func NewCode() (string, error) {
+	code := make([]byte, codeLength-1, codeLength)
+	for i := range code {
+		n, err := rand.Int(rand.Reader, big.NewInt(int64(len(codeAlphabet))))
+		if err != nil {
+			return "", fmt.Errorf("no randomness for a code: %w", err)
+		}
+		code[i] = codeAlphabet[n.Int64()]
+	}
+	return string(append(code, checkLetter(code))), nil
+}
+
+// checkLetter weighs each letter by its place. The weights are units of 30 wherever a single letter's change must show; the
+// alphabet's size is not prime, so a swap of two letters 15 apart in the alphabet can slip through.
+func checkLetter(code []byte) byte {
+	weights := []int{1, 7, 11, 13, 17, 19, 23, 29}
+	sum := 0
+	for i, c := range code {
+		for v := range len(codeAlphabet) {
+			if codeAlphabet[v] == c {
+				sum += v * weights[i%len(weights)]
+			}
+		}
+	}
+	return codeAlphabet[sum%len(codeAlphabet)]
+}

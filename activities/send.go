@@ -1,0 +1,386 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"punchcard"
+	"punchcard/internal/fence"
+	"punchcard/internal/store"
+	"punchcard/internal/whatsapp"
+	"punchcard/rules"
+)
+
+// Send sends a template. It answers sent (accepted by WhatsApp, or perhaps sent), not_sent (suppressed or failed), or that it
+// is deferred: then the run waits, and asks again with a fresh look at the gate and at what is filled in.
+func (a *Activities) Send(ctx context.Context, in Input) (rules.Result, error) {
+	return a.message(ctx, in, template)
+}
+
+// Ask sends the question of an ask.
+func (a *Activities) Ask(ctx context.Context, in Input) (rules.Result, error) {
+	return a.message(ctx, in, template)
+}
+
+// Say sends free text, inside the service window.
+func (a *Activities) Say(ctx context.Context, in Input) (rules.Result, error) {
+	return a.message(ctx, in, freeText)
+}
+
+// draft is a message to be: its record, what the gate wants to know of it, and how to fill it in.
+type draft struct {
+	record      punchcard.Message
+	asksConsent bool
+	stopped     bool
+	// fill writes the words into the record and answers what goes over the wire. The error is a *notSent where a rule says no.
+	fill func() (whatsapp.Message, error)
+}
+
+// notSent is why a message that passed the gate cannot be put into words.
+type notSent struct{ reason string }
+
+func (e *notSent) Error() string { return "not sent: " + e.reason }
+
+// message sends one message under the key (run, step), once:
+//
+//  1. In the fence's transaction the gate decides, and the record is committed as `sending`.
+//  2. WhatsApp is called, outside of any transaction.
+//  3. In a second transaction the answer is recorded, and the effect is done.
+//
+// A crash after 1 leaves `sending`: whoever is asked next finds it, calls it unknown, and does not send again. Status
+// webhooks, which carry the record's id, settle it.
+func (a *Activities) message(ctx context.Context, in Input, compose func(*fence.Pass) (*draft, error)) (rules.Result, error) {
+	var wire whatsapp.Message
+	var id string
+	result, err := a.Fence.Do(ctx, in.Run, in.Effect, guarded(func(p *fence.Pass) (rules.Result, error) {
+		var err error
+		var r rules.Result
+		r, id, wire, err = a.prepare(p, compose)
+		return r, err
+	}))
+	if err != nil || result.Reply != fence.ReplyBegun {
+		return a.settle(ctx, in, result, err)
+	}
+	accepted, sendErr := a.Sender.Send(ctx, wire)
+	return a.finish(ctx, in, id, accepted, sendErr)
+}
+
+func (a *Activities) prepare(p *fence.Pass, compose func(*fence.Pass) (*draft, error)) (rules.Result, string, whatsapp.Message, error) {
+	none := whatsapp.Message{}
+	m, err := p.Tx.MessageOfEffect(p.Run.ID, p.Effect.Step)
+	if err != nil {
+		return rules.Result{}, "", none, err
+	}
+	if m != nil && m.Status != punchcard.MessageDeferred {
+		return a.found(p, m)
+	}
+	if err := p.Tx.SuppressDeferred(p.Run.ID, p.Effect.Step, ReasonOvertaken); err != nil {
+		return rules.Result{}, "", none, err
+	}
+	d, err := compose(p)
+	if err != nil {
+		return rules.Result{}, "", none, err
+	}
+	fresh := m == nil
+	if fresh {
+		m = &punchcard.Message{ID: punchcard.NewID(punchcard.PrefixMessage)}
+	}
+	record := d.record
+	record.ID, record.CreatedAt, record.Attempts = m.ID, m.CreatedAt, m.Attempts
+	record.CustomerID, record.RunID, record.Step, record.Direction = p.Customer.ID, p.Run.ID, p.Effect.Step, punchcard.Outbound
+	record.Topic = p.Journey.Topic
+
+	facts, to, err := gateFacts(p, d)
+	if err != nil {
+		return rules.Result{}, "", none, err
+	}
+	result := rules.Result{Reply: fence.ReplyBegun}
+	wire := none
+	switch v := Gate(facts); v.Decision {
+	case Suppress:
+		record.Status, record.Reason = punchcard.MessageSuppressed, v.Reason
+		result = because(done(rules.OutcomeNotSent), v.Reason)
+	case Defer:
+		record.Status, record.Reason, record.RetryAt = punchcard.MessageDeferred, v.Reason, &v.Until
+		result = rules.Result{Reply: rules.ReplyDeferred, Code: v.Reason, Wait: v.Until.Sub(p.Tx.Now)}
+	case Send:
+		words, err := d.fill()
+		var no *notSent
+		switch {
+		case errors.As(err, &no):
+			record.Status, record.Reason = punchcard.MessageSuppressed, no.reason
+			result = because(done(rules.OutcomeNotSent), no.reason)
+		case err != nil:
+			return rules.Result{}, "", none, err
+		default:
+			record.Text, record.Language, record.Version = d.record.Text, d.record.Language, d.record.Version
+			record.Status, record.Reason, record.RetryAt, record.HandedAt = punchcard.MessageSending, "", nil, &p.Tx.Now
+			record.Attempts++
+			p.MessageID = record.ID
+			wire = words
+			wire.To, wire.UserID, wire.CallbackData = to.phone, to.userID, record.ID
+		}
+	}
+	if fresh {
+		_, err = p.Tx.AddMessage(&record)
+	} else {
+		err = p.Tx.SaveMessage(&record)
+	}
+	return result, record.ID, wire, err
+}
+
+// found answers for a message that an earlier try of this effect has left. None of these is sent again.
+func (a *Activities) found(p *fence.Pass, m *punchcard.Message) (rules.Result, string, whatsapp.Message, error) {
+	p.MessageID = m.ID
+	switch m.Status {
+	case punchcard.MessageSending:
+		m.Status, m.Reason = punchcard.MessageUnknown, "interrupted"
+		return because(done(rules.OutcomeSent), "unknown"), m.ID, whatsapp.Message{}, p.Tx.SaveMessage(m)
+	case punchcard.MessageSuppressed, punchcard.MessageFailed:
+		return because(done(rules.OutcomeNotSent), m.Reason), m.ID, whatsapp.Message{}, nil
+	default:
+		return done(rules.OutcomeSent), m.ID, whatsapp.Message{}, nil
+	}
+}
+
+// finish records what WhatsApp answered. It holds out through a short outage of the database, since it alone knows the answer.
+func (a *Activities) finish(ctx context.Context, in Input, id string, accepted whatsapp.Accepted, sendErr error) (rules.Result, error) {
+	for {
+		result, err := a.Fence.Finish(ctx, in.Run, in.Effect, func(p *fence.Pass) (rules.Result, error) {
+			p.MessageID = id
+			m, err := p.Tx.Message(id)
+			if err != nil {
+				return rules.Result{}, err
+			}
+			result := a.outcome(p, m, accepted, sendErr)
+			return result, p.Tx.SaveMessage(m)
+		})
+		if !store.IsOutage(err) || ctx.Err() != nil {
+			return a.settle(ctx, in, result, err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(finishPause):
+		}
+	}
+}
+
+// finishPause is how long finish waits, in real time, before it tries the database again.
+const finishPause = 200 * time.Millisecond
+
+// outcome writes WhatsApp's answer into the message, and says what it means to the run. A status webhook may have been faster.
+func (a *Activities) outcome(p *fence.Pass, m *punchcard.Message, accepted whatsapp.Accepted, sendErr error) rules.Result {
+	if sendErr == nil {
+		if accepted.ID != "" && m.Wamid == nil {
+			m.Wamid = &accepted.ID
+		}
+		if punchcard.MessageAccepted.Passes(m.Status) {
+			m.Status, m.Reason = punchcard.MessageAccepted, ""
+		}
+		return done(rules.OutcomeSent)
+	}
+	if m.Status != punchcard.MessageSending {
+		return done(rules.OutcomeSent) // a webhook has told us already what became of it
+	}
+	var e *whatsapp.Error
+	if errors.As(sendErr, &e) && e.Code != whatsapp.CodeNone {
+		m.ErrorCode = e.Code
+	}
+	code := "whatsapp"
+	if m.ErrorCode != 0 {
+		code = "whatsapp_" + strconv.Itoa(m.ErrorCode)
+	}
+	again := func(pause time.Duration) rules.Result {
+		wait := a.Fence.Store.Clock().Business(pause) // WhatsApp's times are the machine's
+		at := p.Tx.Now.Add(wait)
+		m.Status, m.Reason, m.RetryAt, m.HandedAt = punchcard.MessageDeferred, code, &at, nil
+		p.Disarm()
+		return rules.Result{Reply: rules.ReplyDeferred, Code: code, Wait: wait}
+	}
+	switch whatsapp.ClassOf(sendErr) {
+	case whatsapp.Retry:
+		pause := backoff(m.Attempts)
+		if e != nil && e.RetryAfter > pause {
+			pause = e.RetryAfter
+		}
+		return again(pause)
+	case whatsapp.Defer:
+		if e != nil && e.RetryAfter > 0 {
+			return again(e.RetryAfter)
+		}
+		return again(time.Hour)
+	case whatsapp.Ambiguous:
+		m.Status, m.Reason = punchcard.MessageUnknown, code
+		return because(done(rules.OutcomeSent), "unknown")
+	case whatsapp.Recipient, whatsapp.OptOut, whatsapp.Unrelated:
+		m.Status, m.Reason = punchcard.MessageFailed, code
+		return because(done(rules.OutcomeNotSent), code)
+	default: // Template, Sender, Bug: nothing is wrong with this customer; somebody mends it and asks again
+		m.Status, m.Reason, m.HandedAt = punchcard.MessageDeferred, code, nil
+		p.Disarm()
+		return stuck(code)
+	}
+}
+
+// backoff is how long to wait, in real time, after a try that WhatsApp refused before processing it: five seconds, doubled for
+// each try, at most five minutes, and up to a fifth more so that runs which failed together do not come back together.
+func backoff(attempts int) time.Duration {
+	pause := 5 * time.Second << min(max(attempts-1, 0), 6)
+	pause = min(pause, 5*time.Minute)
+	return pause + time.Duration(rand.Int64N(int64(pause)/5+1)) //nolint:gosec // spreading load needs no secrecy
+}
+
+type address struct{ phone, userID string }
+
+// gateFacts reads what the gate decides by, and where the message would go.
+func gateFacts(p *fence.Pass, d *draft) (Facts, address, error) {
+	var to address
+	names, err := p.Tx.Identities(p.Customer.ID)
+	if err != nil {
+		return Facts{}, to, err
+	}
+	for _, n := range names {
+		switch n.Kind {
+		case punchcard.IdentityPhone:
+			to.phone = n.Value
+		case punchcard.IdentityUserID:
+			to.userID = n.Value
+		case punchcard.IdentityExternal:
+		}
+	}
+	policy := p.Policy
+	f := Facts{
+		Now: p.Tx.Now, Zone: fence.Zone(policy.Program, p.Customer, to.phone),
+		FreeText: d.record.Template == "", Category: d.record.Category, AsksConsent: d.asksConsent, Stopped: d.stopped,
+		Purpose: p.Journey.Purpose, Topic: p.Journey.Topic, Standings: map[string]punchcard.Standing{},
+		Reachable: to.phone != "" || to.userID != "", Country: p.Customer.Country,
+		Countries: policy.MarketingCountries, Quiet: policy.Quiet, Caps: policy.Caps, Handed: map[string][]time.Time{},
+	}
+	for _, t := range policy.Topics {
+		f.Topics = append(f.Topics, t.Name)
+	}
+	standings, err := p.Tx.Standings(p.Customer.ID)
+	if err != nil {
+		return Facts{}, to, err
+	}
+	for topic, s := range standings {
+		f.Standings[topic] = s.Standing
+	}
+	if f.FreeText {
+		f.LastInbound, err = p.Tx.LastInbound(p.Customer.ID)
+		return f, to, err
+	}
+	var longest time.Duration
+	for _, c := range policy.Caps {
+		if c.Category == f.Category {
+			longest = max(longest, c.Within)
+		}
+	}
+	if longest > 0 {
+		f.Handed[f.Category], err = p.Tx.SentTimes(p.Customer.ID, f.Category, p.Tx.Now.Add(-longest))
+	}
+	return f, to, err
+}
+
+// template drafts a step's template.
+func template(p *fence.Pass) (*draft, error) {
+	t := p.Program.Templates[p.Step.Template]
+	off, err := p.Tx.Off(store.SwitchTemplate, t.Name)
+	if err != nil {
+		return nil, err
+	}
+	d := &draft{asksConsent: t.AsksConsent, stopped: off}
+	d.record = punchcard.Message{Kind: "template", Template: t.Name, Category: t.Category, GrantID: carried(p)}
+	d.fill = func() (whatsapp.Message, error) {
+		env, err := p.Env()
+		if err != nil {
+			return whatsapp.Message{}, err
+		}
+		with := map[string]any{}
+		for _, param := range p.Step.With {
+			value, err := param.Value.Render(p.Customer.Language, env)
+			if err != nil {
+				return whatsapp.Message{}, unworded(err)
+			}
+			with[param.Name] = value
+		}
+		filled := *env
+		filled.With = with
+		r, err := t.Render(p.Customer.Language, &filled)
+		if err != nil {
+			return whatsapp.Message{}, unworded(err)
+		}
+		d.record.Text, d.record.Language, d.record.Version = r.Wording, r.Language, r.Name
+		return whatsapp.Message{Template: wireTemplate(r)}, nil
+	}
+	return d, nil
+}
+
+// wireTemplate is a filled-in template as the client sends it.
+func wireTemplate(r rules.Rendered) *whatsapp.TemplateMessage {
+	t := &whatsapp.TemplateMessage{Name: r.Name, Language: r.Language, Body: r.Params}
+	for i, b := range r.Buttons {
+		switch b.Kind {
+		case rules.ButtonQuickReply:
+			t.Buttons = append(t.Buttons, whatsapp.TemplateButton{Index: i, SubType: whatsapp.QuickReply, Value: b.Payload})
+		case rules.ButtonCopyCode:
+			t.Buttons = append(t.Buttons, whatsapp.TemplateButton{Index: i, SubType: whatsapp.CopyCode, Value: r.CopyCode})
+		}
+	}
+	return t
+}
+
+// unworded is why a text could not be filled in: a rule's no, which a run goes on from.
+func unworded(err error) error {
+	if errors.Is(err, rules.ErrEmpty) {
+		return &notSent{ReasonParameterEmpty}
+	}
+	return &notSent{ReasonExpression}
+}
+
+// carried is the grant whose values the step hands to its template, "" for none.
+func carried(p *fence.Pass) string {
+	for name, ref := range p.Run.Bound {
+		if ref.Kind != punchcard.RefGrant {
+			continue
+		}
+		for _, param := range p.Step.With {
+			if param.Value.Reads(name) {
+				return ref.ID
+			}
+		}
+	}
+	return ""
+}
+
+// freeText drafts a step's own words. A built-in reply can offer a list to choose from.
+func freeText(p *fence.Pass) (*draft, error) {
+	d := &draft{record: punchcard.Message{Kind: "text"}}
+	d.fill = func() (whatsapp.Message, error) {
+		env, err := p.Env()
+		if err != nil {
+			return whatsapp.Message{}, err
+		}
+		text, err := p.Step.Say.Render(p.Customer.Language, env)
+		if err != nil {
+			return whatsapp.Message{}, unworded(err)
+		}
+		d.record.Text, d.record.Language = text, p.Customer.Language
+		if menu := fence.MenuOf(p.Run.Entry); menu != nil {
+			return whatsapp.Message{List: wireList(text, menu)}, nil
+		}
+		return whatsapp.Message{Text: &whatsapp.Text{Body: text}}, nil
+	}
+	return d, nil
+}
+
+func wireList(text string, menu *fence.Menu) *whatsapp.List {
+	l := &whatsapp.List{Body: text, Button: menu.Button, Sections: []whatsapp.Section{{}}}
+	for _, r := range menu.Rows {
+		l.Sections[0].Rows = append(l.Sections[0].Rows, whatsapp.Row{ID: r.ID, Title: r.Title, Description: r.Description})
+	}
+	return l
+}

@@ -1,0 +1,228 @@
+package fence
+
+import (
+	"fmt"
+	"time"
+
+	"punchcard"
+	"punchcard/internal/store"
+	"punchcard/rules"
+)
+
+// Scene is what an Env is made of.
+type Scene struct {
+	Tx       *store.Tx
+	Program  *rules.Program
+	Customer *punchcard.Customer
+	Run      *punchcard.Run   // nil outside of a run
+	Event    *punchcard.Event // nil where none has just happened
+	Count    int              // what a collect has counted; 0 outside of one
+}
+
+// Env reads what expressions see, as it is now.
+func (s Scene) Env() (*rules.Env, error) {
+	tx, p, c := s.Tx, s.Program, s.Customer
+	points, err := tx.PointsNow(c.ID)
+	if err != nil {
+		return nil, err
+	}
+	tier, err := tierNow(tx, p, c.ID)
+	if err != nil {
+		return nil, err
+	}
+	standings, err := tx.Standings(c.ID)
+	if err != nil {
+		return nil, err
+	}
+	env := &rules.Env{
+		Program: p, Now: tx.Now, Language: c.Language, Zone: Zone(p, c, ""),
+		Customer: rules.CustomerFacts{
+			ID: c.ID, Tier: tier, Language: c.Language, Country: c.Country, Labels: c.Labels,
+			AgeDays: int(tx.Now.Sub(c.Since) / (24 * time.Hour)), Attributes: p.Attributes.Decode(c.Attributes),
+		},
+		Points: rules.PointsFacts{
+			Balance: points.Available, Earned: points.Earned, Pending: points.Pending, Expiring: points.Expiring,
+		},
+		Consent: func(topic string) string { return string(standingOf(standings, topic)) },
+		Times: func(event string, window time.Duration) (int, error) {
+			n, err := tx.Total(c.ID, event, "", window)
+			return int(n), err
+		},
+		Total: func(event, field string, window time.Duration) (float64, error) {
+			return tx.Total(c.ID, event, field, window)
+		},
+		Latest: func(event string) (map[string]any, error) {
+			e, err := tx.LatestEvent(c.ID, event)
+			if err != nil || e == nil {
+				return nil, err
+			}
+			return decode(p, event, e.Properties), nil
+		},
+	}
+	if s.Event != nil {
+		env.Event = decode(p, s.Event.Name, s.Event.Properties)
+	}
+	if s.Run != nil {
+		env.Entry = decode(p, s.Run.EntryEvent, s.Run.Entry)
+		env.Collected = map[string]any{"count": s.Count}
+		if env.Bound, err = s.bound(env); err != nil {
+			return nil, err
+		}
+	}
+	return env, nil
+}
+
+// decode gives properties as expressions see them; those of an event that the program does not declare stay as they are.
+func decode(p *rules.Program, event string, properties map[string]any) map[string]any {
+	if schema, ok := p.Schema(event); ok {
+		return schema.Decode(properties)
+	}
+	return properties
+}
+
+// bound reads what `as` has bound: the grants as they are now, with their codes.
+func (s Scene) bound(env *rules.Env) (map[string]map[string]any, error) {
+	values := map[string]map[string]any{}
+	for name, ref := range s.Run.Bound {
+		v := map[string]any{}
+		for _, f := range rules.BoundFields() {
+			v[f.Name] = nil
+		}
+		v["reward"] = ref.Reward
+		if r := s.Program.Rewards[ref.Reward]; r != nil {
+			title, err := r.Title.Render(s.Customer.Language, env)
+			if err != nil {
+				return nil, fmt.Errorf("the title of reward %s: %w", r.Name, err)
+			}
+			v["title"], v["url"], v["value"], v["points"] = title, r.URL, r.Value, int(r.Points)
+		}
+		switch ref.Kind {
+		case punchcard.RefGrant:
+			g, err := s.Tx.Grant(ref.ID)
+			if err != nil {
+				return nil, err
+			}
+			if g != nil {
+				v["code"], v["value"] = g.Code, g.Value
+				if g.ExpiresAt != nil {
+					v["expires"] = *g.ExpiresAt
+				}
+			}
+		case punchcard.RefRefusal:
+			v["reason"] = Words(ref.Reason, s.Customer.Language, s.Program.Language)
+		case punchcard.RefMessage:
+			continue
+		}
+		values[name] = v
+	}
+	return values, nil
+}
+
+// Zone is a customer's time zone: their own setting, else that of their phone's region, else the program's.
+func Zone(p *rules.Program, c *punchcard.Customer, phone string) *time.Location {
+	for _, name := range []string{c.Timezone, punchcard.PhoneZone(phone)} {
+		if name == "" {
+			continue
+		}
+		if zone, err := time.LoadLocation(name); err == nil {
+			return zone
+		}
+	}
+	return p.Zone
+}
+
+func standingOf(states map[string]punchcard.ConsentState, topic string) punchcard.Standing {
+	if s, ok := states[topic]; ok {
+		return s.Standing
+	}
+	return punchcard.StandingNone
+}
+
+// tierNow is the customer's tier by the points earned within the program's window.
+func tierNow(tx *store.Tx, p *rules.Program, customer string) (string, error) {
+	if p.Tiers == nil {
+		return "", nil
+	}
+	earned, err := tx.EarnedSince(customer, tx.Now.Add(-p.Tiers.Within))
+	return p.TierAt(earned), err
+}
+
+// Milestones counts how often each milestone has been reached, by its present value. One whose expression fails counts as not
+// reached: an expression that fails is false.
+func Milestones(p *rules.Program, env *rules.Env) map[string]int64 {
+	reached := make(map[string]int64, len(p.Milestones))
+	for _, m := range p.Milestones {
+		if v, err := m.Of.Number(env); err == nil {
+			reached[m.Name] = m.Nth(v)
+		}
+	}
+	return reached
+}
+
+// Crossed raises milestone.reached for each milestone that lies between before and after and was never reached before.
+func Crossed(tx *store.Tx, p *rules.Program, customer string, before, after map[string]int64, depth int) error {
+	for _, m := range p.Milestones {
+		was, known := before[m.Name]
+		if !known {
+			continue
+		}
+		for nth := was + 1; nth <= after[m.Name]; nth++ {
+			first, err := tx.ReachMilestone(customer, m.Name, nth)
+			if err != nil {
+				return err
+			}
+			if !first {
+				continue
+			}
+			err = Raise(tx, customer, punchcard.EventMilestoneReached, map[string]any{"milestone": m.Name, "nth": nth}, depth)
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Raise adds an event of ours, to be routed later in a transaction of its own. depth is that of what raised it.
+func Raise(tx *store.Tx, customer, name string, properties map[string]any, depth int) error {
+	_, err := tx.AddEvent(&punchcard.Event{
+		ID: punchcard.NewID(punchcard.PrefixEvent), CustomerID: customer, Name: name, Properties: properties,
+		OccurredAt: tx.Now, Depth: depth + 1,
+	})
+	return err
+}
+
+// Watch runs fn and raises what it made the customer cross: milestones, and a change of tier. The customer is locked.
+func Watch(tx *store.Tx, p *rules.Program, c *punchcard.Customer, depth int, fn func() error) error {
+	if len(p.Milestones) == 0 && p.Tiers == nil {
+		return fn()
+	}
+	scene := Scene{Tx: tx, Program: p, Customer: c}
+	env, err := scene.Env()
+	if err != nil {
+		return err
+	}
+	before, tier := Milestones(p, env), env.Customer.Tier
+	if err := fn(); err != nil {
+		return err
+	}
+	if env, err = scene.Env(); err != nil {
+		return err
+	}
+	if env.Customer.Tier != tier {
+		err := Raise(tx, c.ID, punchcard.EventTierChanged, map[string]any{"from": tier, "to": env.Customer.Tier}, depth)
+		if err != nil {
+			return err
+		}
+	}
+	return Crossed(tx, p, c.ID, before, Milestones(p, env), depth)
+}
+
+// PointsExpiry is when points that are earned now expire, nil for never.
+func PointsExpiry(p *rules.Program, now time.Time) *time.Time {
+	if p.Expire <= 0 {
+		return nil
+	}
+	at := now.Add(p.Expire)
+	return &at
+}

@@ -1,0 +1,32 @@
+package fence
+
+import "encoding/json"
+
+// Menu is a list to choose from that a built-in reply offers under its text.
+type Menu struct {
+	Button string    `json:"button"` // what opens the list
+	Rows   []MenuRow `json:"rows"`
+}
+
+// MenuRow is one line of a menu. Its id comes back when it is chosen.
+type MenuRow struct {
+	ID          string `json:"id"`
+	Title       string `json:"title"`
+	Description string `json:"description,omitempty"`
+}
+
+// menuKey is where a reply's entry keeps its menu, as JSON in a string.
+const menuKey = "menu"
+
+// MenuOf reads the menu of a reply's entry, nil when it has none.
+func MenuOf(entry map[string]any) *Menu {
+	s, ok := entry[menuKey].(string)
+	if !ok {
+		return nil
+	}
+	var m Menu
+	if json.Unmarshal([]byte(s), &m) != nil || len(m.Rows) == 0 {
+		return nil
+	}
+	return &m
+}

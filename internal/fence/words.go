@@ -1,0 +1,31 @@
+package fence
+
+import "strings"
+
+// words are what a customer reads where a rule says no, by the reason's code and language.
+var words = map[string]map[string]string{
+	"not_enough_points": {"en": "you do not have enough points yet", "da": "du har ikke point nok endnu"},
+	"per_customer":      {"en": "you have had this reward already", "da": "du har allerede fået denne belønning"},
+	"sold_out":          {"en": "it is all given away for now", "da": "den er udsolgt lige nu"},
+	"out_of_codes":      {"en": "we have run out of codes for now", "da": "vi er løbet tør for koder lige nu"},
+	"stopped":           {"en": "this reward is not offered at the moment", "da": "denne belønning tilbydes ikke lige nu"},
+	"unknown_reward":    {"en": "there is no such reward any more", "da": "den belønning findes ikke længere"},
+	"not_for_points":    {"en": "this reward cannot be had for points", "da": "denne belønning kan ikke fås for point"},
+}
+
+// Words says a reason's code in the customer's language, else in the fallback, else in English. A code without words is
+// given with its underscores as spaces.
+func Words(code, language, fallback string) string {
+	for _, l := range []string{language, base(language), fallback, base(fallback), "en"} {
+		if w, ok := words[code][l]; ok {
+			return w
+		}
+	}
+	return strings.ReplaceAll(code, "_", " ")
+}
+
+// base is the language without its region: da for da-DK.
+func base(language string) string {
+	b, _, _ := strings.Cut(strings.ReplaceAll(language, "_", "-"), "-")
+	return b
+}

@@ -1,0 +1,13 @@
+package rules
+
+// Reads tells whether anything that is filled into the text reads a name: what `as` bound, or a word such as customer.
+func (t Text) Reads(name string) bool {
+	for _, w := range t.wordings {
+		for _, s := range w.segments {
+			if s.expr != nil && s.expr.names[name] {
+				return true
+			}
+		}
+	}
+	return false
+}
