@@ -1,11 +1,90 @@
 package rules
 
+import (
+	"slices"
+	"strings"
+)
+
+func fieldOf(name string, kind TypeKind) Field {
+	return Field{Name: name, Type: FieldType{Kind: kind}}
+}
+
+func optional(f Field) Field {
+	f.Optional = true
+	return f
+}
+
+// The names of the built-in events.
+const (
+	EventConsentRequested    = "consent.requested"
+	EventMilestoneReached    = "milestone.reached"
+	EventRedemptionRequested = "redemption.requested"
+	EventRedemptionCaptured  = "redemption.captured"
+	EventTierChanged         = "tier.changed"
+	// KeywordEvent is the prefix of the event that a keyword raises: keyword.join.
+	KeywordEvent = "keyword."
+)
+
 // BuiltinEvents are the events that Punchcard itself raises, beside keyword.<name> for each keyword of a program. A backend
-// may not send them, and a program may not declare them.
-var BuiltinEvents = map[string]Schema{}
+// may not send them, and a program may not declare them. The map is not changed.
+var BuiltinEvents = map[string]Schema{
+	EventConsentRequested: {fields: []Field{
+		{Name: "topics", Type: FieldType{Kind: TypeList, Of: &FieldType{Kind: TypeString}}}, fieldOf("source", TypeString),
+	}},
+	EventMilestoneReached:    {fields: []Field{fieldOf("milestone", TypeString), fieldOf("nth", TypeInteger)}},
+	EventRedemptionRequested: {fields: []Field{fieldOf("redemption_id", TypeString), fieldOf("reward", TypeString)}},
+	EventRedemptionCaptured: {fields: []Field{
+		fieldOf("redemption_id", TypeString), fieldOf("reward", TypeString), optional(fieldOf("value", TypeMoney)),
+	}},
+	EventTierChanged: {fields: []Field{fieldOf("from", TypeString), fieldOf("to", TypeString)}},
+}
+
+var keywordSchema = Schema{fields: []Field{fieldOf("text", TypeString)}}
+
+// systemPrefixes begin the names of events that are ours, now or later.
+var systemPrefixes = []string{KeywordEvent, "message.", "run.", "points.", "system."}
+
+// reservedEvent tells whether a program may not declare an event of this name.
+func reservedEvent(name string) bool {
+	if _, ok := BuiltinEvents[name]; ok {
+		return true
+	}
+	return slices.ContainsFunc(systemPrefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+}
 
 // Schema is the schema of an event, whether the program's own or built in. It answers false for one that is neither.
-func (p *Program) Schema(event string) (Schema, bool) { return Schema{}, false }
+func (p *Program) Schema(event string) (Schema, bool) {
+	if s, ok := p.Events[event]; ok {
+		return s, true
+	}
+	if s, ok := BuiltinEvents[event]; ok {
+		return s, true
+	}
+	if name, ok := strings.CutPrefix(event, KeywordEvent); ok {
+		for _, k := range p.Keywords {
+			if k.Name == name {
+				return keywordSchema, true
+			}
+		}
+	}
+	return Schema{}, false
+}
 
-// Builtin tells whether an event is one that only Punchcard raises.
-func (p *Program) Builtin(event string) bool { return false }
+// Builtin tells whether an event is one that only Punchcard raises: a backend may not send it.
+func (p *Program) Builtin(event string) bool { return reservedEvent(event) }
+
+// eventNames lists the events that a program knows, its own and the built-in ones.
+func (p *Program) eventNames() []string {
+	var names []string
+	for name := range p.Events {
+		names = append(names, name)
+	}
+	for name := range BuiltinEvents {
+		names = append(names, name)
+	}
+	for _, k := range p.Keywords {
+		names = append(names, KeywordEvent+k.Name)
+	}
+	slices.Sort(names)
+	return names
+}

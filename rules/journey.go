@@ -25,6 +25,10 @@ func (j *Journey) Enters(event string) []Enter {
 	return es
 }
 
+// Entry is the schema of what `entry` is in the journey's runs: of an event that is one of those it enters by. Decode a run's
+// stored entry with it.
+func (j *Journey) Entry() Schema { return j.entry }
+
 // Topic is the topic of that name.
 func (p *Program) Topic(name string) (Topic, bool) {
 	for _, t := range p.Topics {
@@ -48,8 +52,33 @@ func (p *Program) TierAt(earned int64) string {
 	return tier
 }
 
-// ReplyName is the name of the built-in journey that ReplyJourney answers.
+// ReplyName is the name of the built-in journey that ReplyJourney answers. A program may not declare it.
 const ReplyName = "reply"
 
-// ReplyJourney is the built-in journey of one step by which replies and confirmations that belong to no journey go.
-func ReplyJourney() *Journey { return &Journey{Name: ReplyName, Purpose: PurposeService} }
+// ReplyJourney is the built-in journey of one step by which replies and confirmations that belong to no journey go: node "1"
+// says the text in the run's entry ({"text": string}, and whatever else dispatch keeps there) and node "end" ends the run as
+// answered.
+func ReplyJourney() *Journey { return replyJourney }
+
+var replyJourney = func() *Journey {
+	entry := Schema{fields: []Field{fieldOf("text", TypeString)}}
+	c := &checker{sources: map[string]*source{}, prog: &Program{}}
+	where := &node{src: &source{name: ReplyName}, line: 1, col: 1, value: "{{ entry.text }}"}
+	say := Text{where: where.position(), wordings: []wording{{
+		segments: c.segments(where, scope{vars: map[string]FieldType{"entry": entry.record()}}),
+	}}}
+	if len(c.found) > 0 {
+		panic(c.found.Error()) // the text is the one above: a test builds it
+	}
+	return &Journey{
+		Name: ReplyName, Purpose: PurposeService, IfRunning: RunningIgnore, entry: entry,
+		Plan: &Plan{Start: "1", Nodes: map[string]Node{
+			"1":   {Kind: KindSay, Label: "say", Next: map[string]string{OutcomeNext: "end"}},
+			"end": {Kind: KindEnd, Label: "end answered"},
+		}},
+		Steps: map[string]*Step{
+			"1":   {Node: "1", Kind: KindSay, Where: where.position(), Say: say},
+			"end": {Node: "end", Kind: KindEnd, Where: where.position(), Outcome: "answered"},
+		},
+	}
+}()

@@ -1,13 +1,166 @@
 package rules
 
-import "io/fs"
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+)
 
-// Load reads, checks and compiles a program's folder. The Program is nil when there is any diagnostic.
+// Load reads, checks and compiles a program's folder: program.yaml, rewards.yaml, templates.yaml and journeys/*.yaml. It
+// reports every mistake at once; the Program is nil when there is any. What the folder has beside YAML, and its tests/, is
+// not read.
 func Load(fsys fs.FS) (*Program, Diagnostics) {
-	return nil, Diagnostics{{File: "program.yaml", Message: "the language is not read yet"}}
+	files := map[string]string{}
+	var found Diagnostics
+	entries := 0
+	err := fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entries++; entries > 20*maxFiles {
+			return errTooMany
+		}
+		if d.IsDir() {
+			if name == "tests" || name != "." && strings.HasPrefix(path.Base(name), ".") {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if !isYAML(name) || strings.HasPrefix(path.Base(name), ".") {
+			return nil
+		}
+		if len(files) == maxFiles {
+			return errTooMany
+		}
+		text, err := readFile(fsys, name)
+		if err != nil {
+			found = append(found, Diagnostic{File: name, Message: "the file cannot be read"})
+			return nil
+		}
+		files[name] = text
+		return nil
+	})
+	switch {
+	case errors.Is(err, errTooMany):
+		return nil, Diagnostics{{File: ".", Message: errTooMany.Error()}}
+	case err != nil:
+		return nil, Diagnostics{{File: ".", Message: "the folder cannot be read"}}
+	case len(found) > 0:
+		return nil, found
+	}
+	return LoadFiles(files)
 }
 
-// LoadFiles is Load for files by their path in the folder.
+var errTooMany = fmt.Errorf("a program has at most %d files", maxFiles)
+
+// readFile reads a file, at most one byte more than is allowed.
+func readFile(fsys fs.FS, name string) (string, error) {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	content, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
+	return string(content), err
+}
+
+func isYAML(name string) bool { return path.Ext(name) == ".yaml" || path.Ext(name) == ".yml" }
+
+// LoadFiles is Load for files by their path in the folder, as Program.Files keeps them.
 func LoadFiles(files map[string]string) (*Program, Diagnostics) {
-	return nil, Diagnostics{{File: "program.yaml", Message: "the language is not read yet"}}
+	c := &checker{
+		sources: map[string]*source{},
+		prog: &Program{
+			Files: map[string]string{}, Replies: map[string]Text{}, Events: map[string]Schema{}, Rewards: map[string]*Reward{},
+			Templates: map[string]*Template{}, Journeys: map[string]*Journey{}, Totals: map[string][]string{},
+		},
+		totals: map[string]map[string]bool{}, rewards: map[string]bool{}, messages: map[string]bool{},
+	}
+	if len(files) > maxFiles {
+		return nil, Diagnostics{{File: ".", Message: errTooMany.Error()}}
+	}
+	roots := c.roots(files)
+	if root := roots["program.yaml"]; root != nil {
+		c.catalogNames(roots)
+		c.program(root)
+		c.rewardsFile(roots["rewards.yaml"])
+		c.templatesFile(roots["templates.yaml"])
+		for _, name := range slices.Sorted(maps.Keys(roots)) {
+			if path.Dir(name) == "journeys" {
+				c.journey(roots[name])
+			}
+		}
+	} else if _, ok := files["program.yaml"]; !ok {
+		c.report(Position{File: "program.yaml"}, "", "the program has no such file")
+	}
+	if len(c.found) > 0 {
+		slices.SortStableFunc(c.found, func(a, b Diagnostic) int {
+			if by := strings.Compare(a.File, b.File); by != 0 {
+				return by
+			}
+			if a.Line != b.Line {
+				return a.Line - b.Line
+			}
+			return a.Column - b.Column
+		})
+		return nil, c.found
+	}
+	for event, fields := range c.totals {
+		c.prog.Totals[event] = keysOf(fields)
+	}
+	c.prog.Hash = contentHash(c.prog.Files)
+	return c.prog, nil
+}
+
+// roots parses every file that belongs to a program, and reports those that do not.
+func (c *checker) roots(files map[string]string) map[string]*node {
+	roots := map[string]*node{}
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		switch {
+		case strings.HasPrefix(name, "tests/"), !isYAML(name):
+			continue
+		case name == "program.yaml", name == "rewards.yaml", name == "templates.yaml":
+		case path.Dir(name) == "journeys" && path.Ext(name) == ".yaml":
+		default:
+			c.report(Position{File: name}, nearest(name, []string{"program.yaml", "rewards.yaml", "templates.yaml", "journeys/" + path.Base(name)}),
+				"a program has no file of this name")
+			continue
+		}
+		src := newSource(name, files[name])
+		c.sources[name] = src
+		c.prog.Files[name] = files[name]
+		if root := c.parseYAML(src, files[name]); root != nil {
+			roots[name] = root
+		}
+	}
+	return roots
+}
+
+// catalogNames notes what rewards and templates there are, so that a mistake in one is not reported again at each use.
+func (c *checker) catalogNames(roots map[string]*node) {
+	note := func(n *node, into map[string]bool) {
+		if n != nil && n.shape == mapping {
+			for _, p := range n.pairs {
+				into[p.key.value] = true
+			}
+		}
+	}
+	note(roots["rewards.yaml"].get("rewards"), c.rewards)
+	note(roots["templates.yaml"].get("templates"), c.messages)
+}
+
+// contentHash is the SHA-256 of the files, each with its path and length.
+func contentHash(files map[string]string) string {
+	h := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		_, _ = fmt.Fprintf(h, "%d:%s%d:%s", len(name), name, len(files[name]), files[name]) // a hash never fails to take bytes
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }

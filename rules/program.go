@@ -178,6 +178,8 @@ type Journey struct {
 	Leave      []Leave
 	Plan       *Plan
 	Steps      map[string]*Step // by node id: every effect and every wait has one
+
+	entry Schema // of what `entry` is: see Entry
 }
 
 // Enter is a way into a journey.

@@ -1,0 +1,267 @@
+package rules
+
+import (
+	"slices"
+)
+
+// journeyCheck compiles one journey.
+type journeyCheck struct {
+	*checker
+	journey *Journey
+	base    scope // what every step sees
+	enters  []string
+}
+
+// journey reads one file of journeys/.
+func (c *checker) journey(n *node) {
+	if !c.open(n, "journey", "title", "purpose", "topic", "enter", "if_running", "again_after", "leave", "steps") {
+		return
+	}
+	j := &Journey{Plan: &Plan{Nodes: map[string]Node{}}, Steps: map[string]*Step{}, IfRunning: RunningIgnore}
+	x := &journeyCheck{checker: c, journey: j}
+	name := c.need(n, "journey")
+	if j.Name = c.name(name); j.Name != "" {
+		switch {
+		case j.Name == ReplyName:
+			c.at(name, "%q is the name of a built-in journey", ReplyName)
+		case c.prog.Journeys[j.Name] != nil:
+			c.at(name, "there are two journeys %q", j.Name)
+		}
+		c.prog.Journeys[j.Name] = j
+	}
+	j.Title = c.plainText(n.get("title"))
+	x.purpose(n)
+	if v := n.get("if_running"); v != nil {
+		j.IfRunning = IfRunning(c.oneOf(v, "if_running", string(RunningIgnore), string(RunningRestart), string(RunningAfter)))
+	}
+	if v := n.get("again_after"); v != nil {
+		j.AgainAfter = c.duration(v)
+	}
+	x.enter(c.need(n, "enter"))
+	x.leave(n.get("leave"))
+	x.plan(c.need(n, "steps"))
+}
+
+// purpose reads why the journey may write: a topic, or a purpose that needs none.
+func (x *journeyCheck) purpose(n *node) {
+	topic, purpose := n.get("topic"), n.get("purpose")
+	switch {
+	case topic == nil && purpose == nil:
+		x.at(n.key("journey"), "a journey needs a topic, or a purpose: consent or service")
+	case topic != nil && purpose != nil:
+		x.at(n.key("purpose"), "a journey has a topic or a purpose, not both")
+	}
+	if topic != nil {
+		x.journey.Topic = x.known(topic, "topic", x.topicNames())
+	}
+	if purpose != nil {
+		x.journey.Purpose = Purpose(x.oneOf(purpose, "the purpose", string(PurposeConsent), string(PurposeService)))
+	}
+}
+
+func (x *journeyCheck) enter(n *node) {
+	var schemas []Schema
+	items := x.items(n)
+	if n != nil && n.shape == list && len(items) == 0 {
+		x.at(n, "a journey has at least one way in")
+	}
+	for _, item := range items {
+		if !x.open(item, "on", "where", "key") {
+			continue
+		}
+		event, schema := x.event(x.need(item, "on"))
+		sc := x.scope().with("event", schema.record())
+		x.journey.Enter = append(x.journey.Enter, Enter{
+			On: event, Where: x.expr(item.get("where"), sc, wantBool), Key: x.expr(item.get("key"), sc, wantString),
+		})
+		if event != "" {
+			schemas = append(schemas, schema)
+			x.enters = append(x.enters, event)
+		}
+	}
+	x.journey.entry = union(schemas)
+	x.base = x.scope().with("entry", x.journey.entry.record())
+}
+
+func (x *journeyCheck) leave(n *node) {
+	for _, item := range x.optional(n) {
+		if !x.open(item, "on", "where", "end", "goal", "value") {
+			continue
+		}
+		event, schema := x.event(x.need(item, "on"))
+		sc := x.base.with("event", schema.record())
+		l := Leave{
+			On: event, Where: x.expr(item.get("where"), sc, wantBool), End: x.name(x.need(item, "end")),
+			Goal: x.boolean(item.get("goal")), Value: x.expr(item.get("value"), sc, wantNumber),
+		}
+		x.journey.Leave = append(x.journey.Leave, l)
+	}
+}
+
+// plan compiles the steps to a graph.
+func (x *journeyCheck) plan(n *node) {
+	if n == nil {
+		return
+	}
+	x.branch(n, "", EndNode, frame{scope: x.base})
+	nodes := x.journey.Plan.Nodes
+	if len(n.items) > 0 {
+		x.journey.Plan.Start = x.entryOf(n.items[0], "1")
+	}
+	for _, node := range nodes {
+		for _, to := range node.Next {
+			if _, made := nodes[EndNode]; to == EndNode && !made {
+				x.put(n, EndNode, Node{Kind: KindEnd, Label: "end completed"}, &Step{Outcome: "completed"})
+				return
+			}
+		}
+	}
+}
+
+// EndNode is the id of the node in which a run ends that comes to the end of the text. Its outcome is "completed".
+const EndNode = "end"
+
+// frame is what surrounds a list of steps.
+type frame struct {
+	scope scope
+	bound map[string]Kind // by `as`: which kind of step bound it
+	// returns names the step that the list returns to without being over: it may not wait.
+	returns string
+	again   *againFrame // the list is an answer, which may end in `again`
+}
+
+// againFrame says where an answer's `again` leads, and is told how often it may be taken.
+type againFrame struct {
+	to    string
+	count int
+}
+
+func (f frame) inner() frame {
+	f.again = nil
+	return f
+}
+
+func (f frame) bind(name string, kind Kind) frame {
+	bound := map[string]Kind{name: kind}
+	for k, v := range f.bound {
+		bound[k] = v
+	}
+	bound[name] = kind
+	f.bound = bound
+	f.scope = f.scope.with(name, boundType)
+	return f
+}
+
+// branch compiles a list of steps whose ids begin with prefix, and which leads on to next. It tells whether a run can come
+// to the end of the list.
+func (x *journeyCheck) branch(n *node, prefix, next string, f frame) (falls bool) {
+	items := x.items(n)
+	if n != nil && n.shape == list && len(items) == 0 {
+		x.at(n, "at least one step is expected")
+	}
+	falls = true
+	for i, item := range items {
+		if !falls {
+			x.at(item, "this step is never reached: the one before it ends the run or goes back")
+			falls = true
+		}
+		id, after := prefix+ordinal(i+1), next
+		if i < len(items)-1 {
+			after = x.entryOf(items[i+1], prefix+ordinal(i+2))
+		}
+		falls = x.step(item, id, after, &f)
+	}
+	return falls
+}
+
+// entryOf is the node in which a step begins: a guard before a wait that has one, or the step's own.
+func (x *journeyCheck) entryOf(n *node, id string) string {
+	if n.get("if") != nil {
+		switch stepKind(n) {
+		case KindWait, KindWaitFor, KindCollect:
+			return id + "/if"
+		default:
+		}
+	}
+	return id
+}
+
+// put adds a node and the step that says what it does.
+func (x *journeyCheck) put(n *node, id string, node Node, step *Step) {
+	step.Node, step.Kind, step.Where = id, node.Kind, n.position()
+	x.journey.Plan.Nodes[id] = node
+	x.journey.Steps[id] = step
+}
+
+func to(outcome, node string) map[string]string { return map[string]string{outcome: node} }
+
+// optionalBranch compiles the list under a key and answers the node it begins with; next if there is none.
+func (x *journeyCheck) optionalBranch(n *node, key, id, next string, f frame) (entry string, falls bool) {
+	steps := n.get(key)
+	if steps == nil {
+		return next, true
+	}
+	prefix := id + "/" + key + "/"
+	falls = x.branch(steps, prefix, next, f.inner())
+	if steps.shape != list || len(steps.items) == 0 {
+		return next, true
+	}
+	return x.entryOf(steps.items[0], prefix+"1"), falls
+}
+
+// message checks that the journey may send a template, and reads what a step hands to it.
+func (x *journeyCheck) message(n, value *node, f frame) (string, []Param) {
+	name := x.known(value, "template", keysOf(x.messages))
+	t := x.prog.Templates[name]
+	params := x.with(n.get("with"), t, f)
+	if t == nil {
+		return name, params
+	}
+	var missing []string
+	for _, p := range t.params {
+		if n.get("with").get(p) == nil {
+			missing = append(missing, p)
+		}
+	}
+	if len(missing) > 0 {
+		x.at(value, "the template %s needs %s by `with`", name, and(missing))
+	}
+	switch purpose := x.journey.Purpose; {
+	case t.Category == "marketing" && purpose != PurposeTopic:
+		x.at(value, "%s is marketing, which a journey for %s may not send", name, purpose)
+	case t.Category != "utility" && purpose == PurposeConsent && t.Category != "":
+		x.at(value, "%s is %s: a journey for consent sends only utility", name, t.Category)
+	case t.AsksConsent && purpose != PurposeConsent:
+		x.at(value, "%s asks for consent: only a journey with the purpose consent may send it", name)
+	}
+	return name, params
+}
+
+func (x *journeyCheck) with(n *node, t *Template, f frame) []Param {
+	if n == nil || !x.is(n, mapping) {
+		return nil
+	}
+	var params []Param
+	for _, p := range n.pairs {
+		if t != nil && t.hash != "" && !slices.Contains(t.params, p.key.value) {
+			x.suggest(p.key, nearest(p.key.value, t.params), "the template %s has no place for %q", t.Name, p.key.value)
+		}
+		params = append(params, Param{Name: p.key.value, Value: x.text(p.value, f.scope)})
+	}
+	return params
+}
+
+func and(words []string) string {
+	s := ""
+	for i, w := range words {
+		switch {
+		case i == 0:
+		case i == len(words)-1:
+			s += " and "
+		default:
+			s += ", "
+		}
+		s += w
+	}
+	return s
+}

@@ -1,0 +1,299 @@
+package rules
+
+import (
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// program reads program.yaml. What it declares comes first; what uses it, after.
+func (c *checker) program(n *node) {
+	c.open(n, "program", "business", "privacy_url", "language", "timezone", "currency", "marketing_countries", "quiet_hours", "topics",
+		"opt_in", "ask_again_after", "caps", "keywords", "replies", "attributes", "events", "points", "tiers", "milestones")
+	if n.shape != mapping {
+		return
+	}
+	p := c.prog
+	p.Language = "en" // until the file's own is read: texts are checked against it
+	c.identity(n)
+	c.declared(n)
+	if q := n.get("quiet_hours"); q != nil && c.open(q, "from", "to") {
+		p.Quiet = &QuietHours{From: c.timeOfDay(c.need(q, "from")), To: c.timeOfDay(c.need(q, "to"))}
+	}
+	if d := n.get("ask_again_after"); d != nil {
+		p.AskAgainAfter = c.duration(d)
+	}
+	for _, item := range c.optional(n.get("caps")) {
+		if c.open(item, "category", "at_most", "within") {
+			p.Caps = append(p.Caps, Cap{
+				Category: c.oneOf(c.need(item, "category"), "the category", "marketing", "utility"),
+				AtMost:   int(c.integer(c.need(item, "at_most"), 1)), Within: c.duration(c.need(item, "within")),
+			})
+		}
+	}
+	c.optIns(n.get("opt_in"))
+	c.replies(n.get("replies"))
+	c.points(n.get("points"))
+	c.tiers(n.get("tiers"))
+	c.milestones(n.get("milestones"))
+}
+
+// optional is the items of a list that need not be there.
+func (c *checker) optional(n *node) []*node {
+	if n == nil {
+		return nil
+	}
+	return c.items(n)
+}
+
+func (c *checker) identity(n *node) {
+	p := c.prog
+	p.Name = c.str(c.need(n, "program"))
+	p.Business = c.str(c.need(n, "business"))
+	if u := c.need(n, "privacy_url"); u != nil {
+		p.PrivacyURL = c.url(u)
+	}
+	if l := c.need(n, "language"); c.is(l, scalar) {
+		if languageRE.MatchString(l.value) {
+			p.Language = l.value
+		} else {
+			c.at(l, "%q is no language: write en, da or pt_BR", l.value)
+		}
+	}
+	p.Zone = time.UTC
+	if z := c.need(n, "timezone"); c.is(z, scalar) {
+		zone, err := time.LoadLocation(z.value)
+		if err != nil || z.value == "" || z.value == "Local" {
+			c.at(z, "%q is no time zone: write one such as Europe/Copenhagen", z.value)
+		} else {
+			p.Zone = zone
+		}
+	}
+	if m := c.need(n, "currency"); c.is(m, scalar) {
+		if p.Currency = m.value; !currencyRE.MatchString(m.value) {
+			c.at(m, "%q is no currency: write three letters such as EUR", m.value)
+		}
+	}
+	for _, item := range c.optional(n.get("marketing_countries")) {
+		if c.is(item, scalar) && !countryRE.MatchString(item.value) {
+			c.at(item, "%q is no country: write two letters such as DK", item.value)
+		}
+		p.MarketingCountries = append(p.MarketingCountries, item.value)
+	}
+}
+
+func (c *checker) url(n *node) string {
+	if !c.is(n, scalar) {
+		return ""
+	}
+	u, err := url.Parse(n.value)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || len(n.value) > 2000 {
+		c.at(n, "%q is no web address", n.value)
+	}
+	return n.value
+}
+
+// declared reads what the rest of the program names: attributes, keywords, events, topics.
+func (c *checker) declared(n *node) {
+	p := c.prog
+	p.Attributes = c.schema(n.get("attributes"))
+	for _, f := range p.Attributes.fields {
+		if slices.ContainsFunc(customerOwn, func(own Field) bool { return own.Name == f.Name }) {
+			c.at(n.get("attributes").key(f.Name), "every customer has %q: it cannot be declared", f.Name)
+		}
+	}
+	c.keywords(n)
+	if events := n.get("events"); events != nil && c.is(events, mapping) {
+		for _, e := range events.pairs {
+			name := e.key.value
+			switch {
+			case reservedEvent(name):
+				c.at(e.key, "%q is an event that only Punchcard raises", name)
+				continue
+			case !eventName.MatchString(name) || len(name) > 100:
+				c.at(e.key, "%q cannot be the name of an event: write two words with a dot between, such as order.placed", name)
+				continue
+			}
+			p.Events[name] = c.schema(e.value)
+		}
+	}
+	if topics := n.get("topics"); topics != nil && c.is(topics, mapping) {
+		for _, t := range topics.pairs {
+			name := c.name(t.key)
+			p.Topics = append(p.Topics, Topic{Name: name, Title: c.plainText(t.value)})
+		}
+	}
+}
+
+func (c *checker) keywords(n *node) {
+	words := n.get("keywords")
+	if words.get("stop") == nil {
+		at := words
+		if at == nil {
+			at = n
+		}
+		c.at(at, "the keyword stop is missing: a customer must be able to leave")
+	}
+	if words == nil || !c.is(words, mapping) {
+		return
+	}
+	meaning := map[string]string{}
+	for _, k := range words.pairs {
+		word := Keyword{Name: c.name(k.key)}
+		if k.key.value == "other" || k.key.value == "otherwise" {
+			c.at(k.key, "%q cannot be a keyword: it stands for every other message", k.key.value)
+		}
+		items := c.items(k.value)
+		if len(items) == 0 && k.value.shape == list {
+			c.at(k.value, "at least one word is expected")
+		}
+		for _, item := range items {
+			if !c.is(item, scalar) {
+				continue
+			}
+			heard := plainMessage(item.value)
+			switch {
+			case heard == "":
+				c.at(item, "%q says nothing", item.value)
+			case meaning[heard] != "" && meaning[heard] != word.Name:
+				c.at(item, "%q stands for %s already", item.value, meaning[heard])
+			}
+			meaning[heard] = word.Name
+			word.Words = append(word.Words, item.value)
+		}
+		c.prog.Keywords = append(c.prog.Keywords, word)
+	}
+}
+
+func (c *checker) timeOfDay(n *node) TimeOfDay {
+	if !c.is(n, scalar) {
+		return 0
+	}
+	m := timeOfDayRE.FindStringSubmatch(n.value)
+	if m == nil {
+		c.at(n, "%q is no time of day: write 09:00 in quotes", n.value)
+		return 0
+	}
+	hours, _ := strconv.Atoi(m[1]) // the pattern has digits only
+	minutes, _ := strconv.Atoi(m[2])
+	return TimeOfDay(hours*60 + minutes)
+}
+
+func (c *checker) optIns(n *node) {
+	for _, item := range c.optional(n) {
+		if !c.open(item, "on", "where", "topics") {
+			continue
+		}
+		event, schema := c.event(c.need(item, "on"))
+		c.prog.OptIns = append(c.prog.OptIns, OptIn{
+			On: event, Where: c.expr(item.get("where"), c.scope().with("event", schema.record()), wantBool),
+			Topics: c.topics(c.need(item, "topics")),
+		})
+	}
+}
+
+func (c *checker) replies(n *node) {
+	if n == nil || !c.is(n, mapping) {
+		return
+	}
+	names := append(c.keywordNames(), "otherwise")
+	for _, r := range n.pairs {
+		if c.known(r.key, "keyword", names) == "stop" {
+			c.at(r.key, "stop has no reply of the program's: it is confirmed by itself")
+		}
+		c.prog.Replies[r.key.value] = c.text(r.value, c.scope())
+	}
+}
+
+func (c *checker) points(n *node) {
+	if n == nil || !c.open(n, "earn", "expire_after") {
+		return
+	}
+	if d := n.get("expire_after"); d != nil {
+		c.prog.Expire = c.duration(d)
+	}
+	for _, item := range c.optional(n.get("earn")) {
+		if !c.open(item, "on", "points", "where", "pending", "at_most", "within") {
+			continue
+		}
+		event, schema := c.event(c.need(item, "on"))
+		sc := c.scope().with("event", schema.record())
+		earn := Earn{On: event, Where: c.expr(item.get("where"), sc, wantBool), Points: c.expr(c.need(item, "points"), sc, wantNumber)}
+		if d := item.get("pending"); d != nil {
+			earn.Pending = c.duration(d)
+		}
+		earn.AtMost, earn.Within = c.limit(item)
+		c.prog.Earn = append(c.prog.Earn, earn)
+	}
+}
+
+// limit reads at_most and within, which come together.
+func (c *checker) limit(n *node) (atMost int, within time.Duration) {
+	most, span := n.get("at_most"), n.get("within")
+	switch {
+	case most == nil && span == nil:
+		return 0, 0
+	case most == nil:
+		c.at(n.key("within"), "within needs at_most")
+	case span == nil:
+		c.at(n.key("at_most"), "at_most needs within")
+	}
+	return int(c.integer(most, 1)), c.duration(span)
+}
+
+func (c *checker) tiers(n *node) {
+	if n == nil || !c.open(n, "by", "within", "levels") {
+		return
+	}
+	c.oneOf(c.need(n, "by"), "by", "points.earned")
+	tiers := &Tiers{Within: c.duration(c.need(n, "within"))}
+	levels := c.need(n, "levels")
+	if !c.is(levels, mapping) {
+		return
+	}
+	for i, l := range levels.pairs {
+		level := Level{Name: c.name(l.key), From: c.integer(l.value, 0)}
+		switch {
+		case i == 0 && level.From != 0:
+			c.at(l.value, "the first level begins at 0")
+		case i > 0 && level.From <= tiers.Levels[i-1].From:
+			c.at(l.value, "each level begins higher than the one before")
+		}
+		tiers.Levels = append(tiers.Levels, level)
+	}
+	if len(levels.pairs) == 0 {
+		c.at(levels, "at least one level is expected")
+	}
+	c.prog.Tiers = tiers
+}
+
+func (c *checker) milestones(n *node) {
+	seen := map[string]bool{}
+	for _, item := range c.optional(n) {
+		if !c.open(item, "name", "of", "at", "every") {
+			continue
+		}
+		m := Milestone{Name: c.name(c.need(item, "name")), Of: c.expr(c.need(item, "of"), c.scope(), wantNumber)}
+		if m.Name != "" && seen[m.Name] {
+			c.at(item.get("name"), "there are two milestones %q", m.Name)
+		}
+		seen[m.Name] = true
+		at, every := item.get("at"), item.get("every")
+		switch {
+		case (at == nil) == (every == nil):
+			c.at(item, "a milestone has either at or every")
+		case at != nil:
+			m.At = c.integer(at, 1)
+		default:
+			m.Every = c.integer(every, 1)
+		}
+		c.prog.Milestones = append(c.prog.Milestones, m)
+	}
+}
+
+// mentions tells whether a text contains a word or phrase, whatever the case.
+func mentions(text, phrase string) bool {
+	return phrase != "" && strings.Contains(strings.ToLower(text), strings.ToLower(phrase))
+}
