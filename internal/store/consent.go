@@ -9,7 +9,7 @@ import (
 // AddConsent appends to the consent log and moves the standing. Entries are added in the order in which they take effect: the
 // customer is locked.
 func (tx *Tx) AddConsent(e *punchcard.ConsentEntry) error {
-	e.At = tx.Now
+	e.ID, e.At = 0, tx.Now
 	if err := tx.db.Create(e).Error; err != nil {
 		return err
 	}

@@ -41,7 +41,7 @@ func (tx *Tx) Enroll(identities []punchcard.Identity, fresh punchcard.Customer) 
 	if c == nil {
 		c = &fresh
 		c.ID, c.CreatedAt = punchcard.NewID(punchcard.PrefixCustomer), tx.Now
-		if c.Since.IsZero() || c.Since.After(tx.Now) {
+		if c.Since = kept(c.Since); c.Since.IsZero() || c.Since.After(tx.Now) {
 			c.Since = tx.Now
 		}
 		if c.Attributes == nil {

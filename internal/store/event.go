@@ -10,17 +10,20 @@ import (
 )
 
 // AddEvent stores an event to be routed, and puts its customer into the queue. It answers false when an event with that id
-// is there already, which changes nothing.
+// is there already: then nothing but the queue is touched.
 func (tx *Tx) AddEvent(e *punchcard.Event) (bool, error) {
-	e.Status, e.ReceivedAt = punchcard.EventPending, tx.Now
+	// The place in the queue comes first: it is locked until this transaction ends, so that a customer's events are
+	// committed in the order of their seq and none overtakes another.
+	if err := tx.queueCustomer(e.CustomerID); err != nil {
+		return false, err
+	}
+	e.Seq = 0 // of a try that was rolled back
+	e.Status, e.ReceivedAt, e.OccurredAt = punchcard.EventPending, tx.Now, kept(e.OccurredAt)
 	if e.Properties == nil {
 		e.Properties = map[string]any{}
 	}
 	r := tx.db.Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "id"}}, DoNothing: true}).Create(e)
-	if r.Error != nil || r.RowsAffected == 0 {
-		return false, r.Error
-	}
-	return true, tx.queueCustomer(e.CustomerID)
+	return r.RowsAffected > 0, r.Error
 }
 
 // pendingCustomer is a place in the queue of customers with events to route.
@@ -61,7 +64,7 @@ func (tx *Tx) ClaimCustomers(by string, limit int, lease time.Duration) ([]strin
 // FinishCustomer gives a claim back when no event is pending any more; otherwise, or when an event came since, the customer
 // stays in the queue and is due at once.
 func (tx *Tx) FinishCustomer(by, id string) error {
-	pending := tx.db.Model(&punchcard.Event{}).Select("1").Where("customer_id = ? AND status = ?", id, punchcard.EventPending)
+	pending := tx.db.Model(&punchcard.Event{}).Select("1").Where("customer_id = ? AND status = 'pending'", id)
 	if err := tx.db.Where("customer_id = ? AND claimed_by = ? AND NOT EXISTS (?)", id, by, pending).
 		Delete(&pendingCustomer{}).Error; err != nil {
 		return err
@@ -78,7 +81,7 @@ func (tx *Tx) PostponeCustomer(by, id string, pause time.Duration) error {
 
 // NextEvent reads the customer's oldest event that is to be routed, or nil.
 func (tx *Tx) NextEvent(customer string) (*punchcard.Event, error) {
-	return one[punchcard.Event](tx.db.Where("customer_id = ? AND status = ?", customer, punchcard.EventPending).Order("seq").Limit(1))
+	return one[punchcard.Event](tx.db.Where("customer_id = ? AND status = 'pending'", customer).Order("seq").Limit(1))
 }
 
 // MarkRouted ends an event's way.
@@ -87,14 +90,15 @@ func (tx *Tx) MarkRouted(e *punchcard.Event) error {
 	return tx.db.Model(e).Updates(map[string]any{"status": e.Status, "routed_at": tx.Now}).Error
 }
 
-// MarkFailed counts a failed try to route an event, and parks it with its error when that was the last.
+// MarkFailed counts a failed try to route an event, and parks it with its error when that was the last. An event that is not
+// pending any more stays as it is.
 func (tx *Tx) MarkFailed(seq int64, message string, maxAttempts int) (parked bool, err error) {
 	e, err := one[punchcard.Event](tx.db.Where("seq = ? AND status = ?", seq, punchcard.EventPending))
 	if err != nil || e == nil {
 		return false, err
 	}
 	parked = e.Attempts+1 >= maxAttempts
-	updates := map[string]any{"attempts": e.Attempts + 1, "error": message}
+	updates := map[string]any{"attempts": e.Attempts + 1, "error": failure(message)}
 	if parked {
 		updates["status"] = punchcard.EventParked
 	}
@@ -120,10 +124,10 @@ func (tx *Tx) Event(id string) (*punchcard.Event, error) {
 
 // ParkedEvents lists parked events after a seq, oldest first.
 func (tx *Tx) ParkedEvents(after int64, limit int) ([]punchcard.Event, error) {
-	return list[punchcard.Event](tx.db.Where("status = ? AND seq > ?", punchcard.EventParked, after).Order("seq").Limit(limit))
+	return list[punchcard.Event](tx.db.Where("status = 'parked' AND seq > ?", after).Order("seq").Limit(limit))
 }
 
-// LatestEvent reads the newest routed event of a name, up to and with seq (0: any), or nil.
+// LatestEvent reads the newest routed event of a name, or nil.
 func (tx *Tx) LatestEvent(customer, name string) (*punchcard.Event, error) {
 	return one[punchcard.Event](tx.db.Where("customer_id = ? AND name = ? AND status = ?", customer, name, punchcard.EventRouted).
 		Order("seq DESC").Limit(1))

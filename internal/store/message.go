@@ -108,7 +108,7 @@ func (tx *Tx) AddInbox(body []byte) error {
 // ClaimInbox takes up to limit webhooks to work on, oldest first, for the span of lease.
 func (tx *Tx) ClaimInbox(limit int, lease time.Duration) ([]InboxItem, error) {
 	now := machineNow()
-	rows, err := list[InboxItem](tx.db.Clauses(skipLocked).Where("status = ? AND due_at <= ?", inboxPending, now).Order("id").Limit(limit))
+	rows, err := list[InboxItem](tx.db.Clauses(skipLocked).Where("status = 'pending' AND due_at <= ?", now).Order("id").Limit(limit))
 	if err != nil || len(rows) == 0 {
 		return nil, err
 	}
@@ -126,7 +126,7 @@ func (tx *Tx) InboxDone(id int64) error {
 
 // InboxFailed counts a failed try, and parks the webhook with its error when that was the last.
 func (tx *Tx) InboxFailed(item InboxItem, message string, pause time.Duration, maxAttempts int) error {
-	updates := map[string]any{"attempts": item.Attempts + 1, "error": message, "due_at": machineNow().Add(pause)}
+	updates := map[string]any{"attempts": item.Attempts + 1, "error": failure(message), "due_at": machineNow().Add(pause)}
 	if item.Attempts+1 >= maxAttempts {
 		updates["status"] = inboxParked
 	}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 
 	"github.com/pressly/goose/v3"
+	gooselock "github.com/pressly/goose/v3/lock"
 
 	"punchcard/migrations"
 )
@@ -23,7 +24,16 @@ func (s *Store) provider() (*goose.Provider, error) {
 	if s.dialect == SQLite {
 		dialect = goose.DialectSQLite3
 	}
-	return goose.NewProvider(dialect, db, files)
+	var options []goose.ProviderOption
+	if s.dialect == Postgres {
+		// Processes that start together wait for the one that migrates.
+		locker, err := gooselock.NewPostgresSessionLocker()
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, goose.WithSessionLocker(locker))
+	}
+	return goose.NewProvider(dialect, db, files, options...)
 }
 
 // Migrate brings the schema up to this program's.

@@ -152,6 +152,11 @@ func (tx *Tx) Earn(customer string, points int64, source, ref, key string, matur
 		return 0, 0, err
 	}
 	before = p.Earned
+	matures = kept(matures)
+	if expires != nil {
+		e := kept(*expires)
+		expires = &e
+	}
 	lot := &punchcard.PointsLot{
 		CustomerID: customer, Points: points, Remaining: points, Matured: !matures.After(tx.Now), Source: source,
 		EarnedAt: tx.Now, MaturesAt: matures, ExpiresAt: expires,

@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"gorm.io/gorm"
@@ -47,7 +48,11 @@ func (tx *Tx) Publish(hash string, files map[string]string) (version int, fresh 
 		}
 		version = latest.Version + 1
 	}
-	return version, true, tx.db.Create(&Program{Version: version, Hash: hash, Files: files, PublishedAt: tx.Now}).Error
+	err = tx.db.Create(&Program{Version: version, Hash: hash, Files: files, PublishedAt: tx.Now}).Error
+	if isDuplicate(err) {
+		return 0, false, fmt.Errorf("another program was published meanwhile: %w", ErrTryAgain)
+	}
+	return version, true, err
 }
 
 // setting is one line of what this deployment is.
@@ -122,7 +127,10 @@ type APIKey struct {
 }
 
 // AddAPIKey stores a key.
-func (tx *Tx) AddAPIKey(k *APIKey) error { return tx.db.Create(k).Error }
+func (tx *Tx) AddAPIKey(k *APIKey) error {
+	k.CreatedAt = tx.Now
+	return tx.db.Create(k).Error
+}
 
 // APIKeyByHash reads the key with that hash that is not revoked, or nil.
 func (tx *Tx) APIKeyByHash(hash string) (*APIKey, error) {
@@ -156,18 +164,15 @@ type IdempotencyKey struct {
 
 // IdempotentAnswer reads the answer given under a key, or nil.
 func (tx *Tx) IdempotentAnswer(key, route string) (*IdempotencyKey, error) {
-	return one[IdempotencyKey](tx.db.Where(&IdempotencyKey{Key: key, Route: route}))
+	return one[IdempotencyKey](tx.db.Where("key = ? AND route = ?", key, route))
 }
 
 // KeepAnswer stores the answer given under a key, in the transaction of what it answers. It answers false when another
 // request with that key was faster: then nothing of this transaction may be committed.
 func (tx *Tx) KeepAnswer(k *IdempotencyKey) (bool, error) {
 	k.At = tx.Now
-	err := tx.db.Create(k).Error
-	if isDuplicate(err) {
-		return false, nil
-	}
-	return err == nil, err
+	r := tx.db.Clauses(clause.OnConflict{DoNothing: true}).Create(k)
+	return r.RowsAffected > 0, r.Error
 }
 
 // IsNotFound tells whether err says that a row was expected and is not there.

@@ -46,7 +46,7 @@ func (tx *Tx) Grants(customer, before string, limit int) ([]punchcard.Grant, err
 
 // HeldGrants lists the grants that a run holds.
 func (tx *Tx) HeldGrants(run string) ([]punchcard.Grant, error) {
-	return list[punchcard.Grant](tx.db.Where("run_id = ? AND status = ?", run, punchcard.GrantHeld).Order("id"))
+	return list[punchcard.Grant](tx.db.Where("run_id = ? AND status = 'held'", run).Order("id"))
 }
 
 // CountGrants counts the grants of a reward that were not released, of one customer (empty: of all), since a moment (zero:

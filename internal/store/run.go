@@ -65,7 +65,7 @@ func (tx *Tx) Runs(customer, before string, limit int) ([]punchcard.Run, error) 
 
 // HeldRuns lists the ids of a journey's runs that are held, with their customers.
 func (tx *Tx) HeldRuns(journey string) ([]punchcard.Run, error) {
-	return list[punchcard.Run](tx.db.Where("journey = ? AND status = ?", journey, punchcard.RunHeld).Order("id"))
+	return list[punchcard.Run](tx.db.Where("journey = ? AND status = 'held'", journey).Order("id"))
 }
 
 // CountReplies counts the built-in replies of one kind that a customer was given since a moment.
@@ -154,7 +154,7 @@ func (tx *Tx) Delivered(seq int64) error {
 // Undelivered keeps a delivery for another try after a pause.
 func (tx *Tx) Undelivered(seq int64, message string, pause time.Duration) error {
 	return tx.db.Model(&Delivery{}).Where("seq = ?", seq).Updates(map[string]any{
-		"due_at": machineNow().Add(pause), "claimed_by": "", "error": message, "attempts": plusOne,
+		"due_at": machineNow().Add(pause), "claimed_by": "", "error": failure(message), "attempts": plusOne,
 	}).Error
 }
 

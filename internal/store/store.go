@@ -6,6 +6,9 @@
 //
 // Methods of Tx answer gorm.ErrRecordNotFound as a *punchcard.Error with CodeNotFound where a person named the thing, and
 // nil where its absence is ordinary; each says which.
+//
+// The statuses that partial indexes name stand in queries as literals: with a parameter in their place the planners cannot
+// know that the index serves.
 package store
 
 import (
@@ -344,6 +347,26 @@ func count[T any](q *gorm.DB) (int64, error) {
 	err := q.Model(&row).Count(&n).Error
 	return n, err
 }
+
+// kept is a time as both databases keep it.
+func kept(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
+
+// failure is an error's text in a form that no database refuses, however the error came about: a failure that cannot be
+// recorded would be met again for ever.
+func failure(message string) string {
+	message = strings.ReplaceAll(message, "\x00", "")
+	if len(message) > maxFailure {
+		message = message[:maxFailure]
+	}
+	message = strings.ToValidUTF8(message, "")
+	if message == "" {
+		return "failed without a word"
+	}
+	return message
+}
+
+// maxFailure is how much of a failure's text is kept, in bytes.
+const maxFailure = 4000
 
 // plusOne counts a try.
 var plusOne = gorm.Expr("attempts + 1")
