@@ -132,7 +132,8 @@ func (s *Simulator) Handler() http.Handler {
 	// The phone page.
 	mux.HandleFunc("GET /{$}", s.getPage)
 	mux.HandleFunc("GET /page/live", s.getLive)
-	mux.Handle("GET /page/assets/", pageAssets)
+	mux.Handle("GET /page/assets/phone.css", pageAssets)
+	mux.Handle("GET /page/assets/phone.js", pageAssets)
 	return mux
 }
 
