@@ -69,11 +69,16 @@ var tickMarks = map[string][2]string{
 	sent: {"✓", "sent"}, delivered: {"✓✓", "delivered"}, read: {"✓✓", "read"},
 }
 
+// pageTime is the business's time, for people.
+func (s *Simulator) pageTime() string {
+	return s.now().In(s.opt.Location).Format("Mon 2 Jan 2006 15:04:05 MST")
+}
+
 // view is the page as seen from a phone. The caller holds mu.
 func (s *Simulator) view(phone string) pageView {
 	zone := s.opt.Location
 	v := pageView{
-		Business: s.opt.Business, Initial: initial(s.opt.Business), Now: s.now().In(zone).Format("Mon 2 Jan 2006 15:04:05 MST"), Version: s.version, Phone: phone,
+		Business: s.opt.Business, Initial: initial(s.opt.Business), Now: s.pageTime(), Version: s.version, Phone: phone,
 	}
 	for _, p := range s.order {
 		x := pagePerson{personView: viewPerson(p), Open: p.Phone == phone}
@@ -169,10 +174,17 @@ func (s *Simulator) getLive(w http.ResponseWriter, r *http.Request) {
 	phone := pagePhone(r)
 	seen, err := strconv.ParseUint(r.URL.Query().Get("seen"), 10, 64)
 	s.mu.Lock()
-	v := s.view(phone)
+	changed := err != nil || seen != s.version
+	v := pageView{Now: s.pageTime(), Version: s.version}
+	if who := s.people[phone]; who != nil {
+		v.Unread = viewPerson(who).Unread > 0
+	}
+	if changed {
+		v = s.view(phone)
+	}
 	s.mu.Unlock()
 	answer := object{"now": v.Now, "version": v.Version, "unread": v.Unread}
-	if err != nil || seen != v.Version {
+	if changed {
 		for _, part := range []string{"people", "chat"} {
 			var b bytes.Buffer
 			if err := pageTemplates.ExecuteTemplate(&b, part, v); err != nil {
