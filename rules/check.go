@@ -70,7 +70,7 @@ func (c *checker) open(n *node, keys ...string) bool {
 		return false
 	}
 	for _, p := range n.pairs {
-		if !slices.Contains(keys, p.key.value) {
+		if !slices.Contains(keys, p.key.value) && len(c.found) < maxDiagnostics {
 			c.suggest(p.key, nearest(p.key.value, keys), "%q is not known", p.key.value)
 		}
 	}

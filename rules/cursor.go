@@ -9,8 +9,13 @@ import (
 // Cursor moves one run over its Plan. It is a pure state machine: it has no clock, does no I/O and starts no goroutine,
 // so that two drivers, Temporal's workflow and the simulator in virtual time, move a run in the same way.
 //
-// A driver asks Next what there is to do and tells what came of it: Done after an effect, Elapsed after a wait's time,
-// Heard for every signal, at any moment between.
+// A driver asks Next what there is to do and tells what came of it: Done after an effect, Elapsed after a wait's time, and
+// Heard for every signal. What comes while an effect is under way is told after its Done, because it may have been issued for
+// what that effect brought about: a wait that it armed, a hold that it met.
+//
+// An effect may be done and its Done never told: a driver that dies goes on from an earlier state, and by then it may have
+// heard more. So a queued signal may be for a wait that the Cursor has yet to come to, and the number of a step that may have
+// been used is not used for another effect.
 //
 //	          Next = Do(effect)                    Next = Wait
 //	┌──────▶ at a node ────────Done────────▶ at a wait, armed ──Elapsed──▶ at the next node, tentatively:
@@ -39,7 +44,8 @@ type State struct {
 	From string `json:"from,omitempty"`
 	// Count is the number that the last signal of a collect carried.
 	Count int `json:"count,omitempty"`
-	// Queue holds what was heard for a wait while the run was in a branch that returns to it.
+	// Queue holds what was heard for a wait at which the run does not stand: it is in a branch that returns there, or has yet to
+	// come there.
 	Queue []Signal `json:"queue,omitempty"`
 	// Early holds signals that came before their predecessors.
 	Early   []Signal `json:"early,omitempty"`
@@ -223,38 +229,26 @@ func (c *Cursor) done(r Result) {
 	}
 }
 
-// arrive settles at the present node: at a wait it takes what is queued for it, or waits if the wait is armed.
+// arrive settles at the present node: at a wait it takes what is queued for it, or waits if the wait is armed. What is queued for
+// other waits stays: dispatch only matches a wait that is armed, so the run is within that one or on its way to it.
 func (c *Cursor) arrive(armed bool, wait time.Duration) {
 	node := c.Node()
 	if !node.Kind.Waits() {
-		// A run that leaves a wait for good forgets what was queued for it.
-		if !c.within(c.st.Node) {
-			c.st.Queue = nil
-		}
 		return
 	}
-	for len(c.st.Queue) > 0 {
-		s := c.st.Queue[0]
-		c.st.Queue = c.st.Queue[1:]
+	for i, s := range c.st.Queue {
 		if s.Scope == node.Scope {
+			c.st.Queue = append(c.st.Queue[:i:i], c.st.Queue[i+1:]...)
+			if !armed {
+				c.st.Step++ // the wait may have been armed under this number, by a try whose answer was lost
+			}
 			c.branch(s)
 			return
 		}
 	}
-	c.st.Queue = nil
 	if armed {
 		c.wait(PhaseWaiting, wait)
 	}
-}
-
-// within tells whether the node stands in a branch that returns to the wait whose signals are queued.
-func (c *Cursor) within(node string) bool {
-	for _, s := range c.st.Queue {
-		if Under(node, s.Scope) {
-			return true
-		}
-	}
-	return false
 }
 
 // Under tells whether node is a step inside the step of that scope, by their paths.
@@ -267,6 +261,7 @@ func (c *Cursor) Elapsed() {
 	switch c.st.Phase {
 	case PhaseDeferred:
 		c.st.Phase, c.st.Wait = PhaseReady, 0
+		c.take()
 	case PhaseWaiting:
 		c.st.From = c.st.Node
 		c.st.Phase, c.st.Wait = PhaseReady, 0
@@ -319,6 +314,7 @@ func (c *Cursor) hear(s Signal) {
 	case SignalWake:
 		c.wake(s)
 	}
+	c.take()
 }
 
 func (c *Cursor) wake(s Signal) {
@@ -332,16 +328,23 @@ func (c *Cursor) wake(s Signal) {
 		c.branch(s)
 	default:
 		c.st.Queue = append(c.st.Queue, s)
-		if c.st.Phase == PhaseReady && c.Node().Kind.Waits() {
-			c.arrive(false, 0)
-		}
+	}
+}
+
+// take takes what was queued for a wait that is about to be armed. A wait to which the time of another has led is not
+// left before its arming has confirmed that the time was over.
+func (c *Cursor) take() {
+	if c.st.Phase == PhaseReady && c.st.From == "" && c.Node().Kind.Waits() {
+		c.arrive(false, 0)
 	}
 }
 
 // branch leaves the present wait by what was heard.
 func (c *Cursor) branch(s Signal) {
 	c.st.Phase, c.st.Wait, c.st.From = PhaseReady, 0, ""
-	c.st.Count = s.Count
+	if c.Node().Kind == KindCollect {
+		c.st.Count = s.Count
+	}
 	c.st.Node = c.plan.Lands(c.st.Node, s.Outcome)
 	c.arrive(false, 0)
 }

@@ -138,8 +138,6 @@ func failureKind(err error) string {
 		return "the list is too short"
 	case strings.Contains(text, "memory budget"):
 		return "the expression needs too much memory"
-	case strings.Contains(text, "cannot convert"), strings.Contains(text, "invalid syntax"):
-		return "a value cannot be converted"
 	case strings.Contains(text, "divide by zero"):
 		return "a division by zero"
 	default:

@@ -219,7 +219,7 @@ func (x *journeyCheck) message(n, value *node, f frame) (string, []Param) {
 	}
 	var missing []string
 	for _, p := range t.params {
-		if n.get("with").get(p) == nil {
+		if n.get("with").get(p) == nil && !misspelt(n.get("with"), p, t.params) {
 			missing = append(missing, p)
 		}
 	}
@@ -235,6 +235,13 @@ func (x *journeyCheck) message(n, value *node, f frame) (string, []Param) {
 		x.at(value, "%s asks for consent: only a journey with the purpose consent may send it", name)
 	}
 	return name, params
+}
+
+// misspelt tells whether what is given holds a key that most likely means a parameter: then that is the one mistake.
+func misspelt(given *node, param string, params []string) bool {
+	return given != nil && slices.ContainsFunc(given.pairs, func(p pair) bool {
+		return !slices.Contains(params, p.key.value) && nearest(p.key.value, params) == param
+	})
 }
 
 func (x *journeyCheck) with(n *node, t *Template, f frame) []Param {

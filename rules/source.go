@@ -20,7 +20,7 @@ const (
 	maxFiles     = 200
 	maxDepth     = 32    // of nested maps and lists
 	maxLine      = 4000  // characters
-	maxTokens    = 60000 // of YAML, in a file
+	maxTokens    = 30000 // of YAML, in a file
 )
 
 // source is one file as it was read.
@@ -30,7 +30,12 @@ type source struct {
 }
 
 func newSource(name, text string) *source {
-	return &source{name: name, lines: strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n")}
+	return &source{name: name, lines: strings.Split(unixLines(text), "\n")}
+}
+
+// unixLines is a text without what Windows puts before it and at the end of its lines.
+func unixLines(text string) string {
+	return strings.ReplaceAll(strings.TrimPrefix(text, "\ufeff"), "\r\n", "\n")
 }
 
 func (s *source) line(n int) string {
@@ -177,7 +182,7 @@ func (c *checker) parseYAML(src *source, text string) (root *node) {
 			root = nil
 		}
 	}()
-	tokens := lexer.Tokenize(strings.ReplaceAll(text, "\r\n", "\n"))
+	tokens := lexer.Tokenize(unixLines(text))
 	if !c.shallow(src, tokens) {
 		return nil
 	}

@@ -228,22 +228,27 @@ func (x *exprCheck) typeOfBuiltin(n *ast.BuiltinNode, in *predicateScope) (Field
 }
 
 // typer tells the library's checker the types of what first, default and latest answer: a call whose type is set keeps it.
+// And it lets `not` take what is absent for false, as a condition by itself does.
 type typer struct{ x *exprCheck }
 
 // Visit is called for every node of the tree.
 func (t *typer) Visit(n *ast.Node) {
-	call, ok := (*n).(*ast.CallNode)
-	if !ok {
-		return
-	}
-	callee, ok := call.Callee.(*ast.IdentifierNode)
-	if !ok {
-		return
-	}
-	switch callee.Value {
-	case "first", "default", "latest":
-		if result, _ := t.x.typeOfCall(callee.Value, call.Arguments, nil); result.Kind != typeUnknown {
-			call.SetNature(exprType(result).Nature())
+	switch node := (*n).(type) {
+	case *ast.UnaryNode:
+		operand, isOptional := t.x.typeOf(node.Node, nil)
+		if (node.Operator == "not" || node.Operator == "!") && operand.Kind == TypeBool && isOptional {
+			ast.Patch(&node.Node, &ast.BinaryNode{Operator: "??", Left: node.Node, Right: &ast.BoolNode{}})
+		}
+	case *ast.CallNode:
+		callee, ok := node.Callee.(*ast.IdentifierNode)
+		if !ok {
+			return
+		}
+		switch callee.Value {
+		case "first", "default", "latest":
+			if result, _ := t.x.typeOfCall(callee.Value, node.Arguments, nil); result.Kind != typeUnknown {
+				node.SetNature(exprType(result).Nature())
+			}
 		}
 	}
 }
