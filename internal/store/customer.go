@@ -21,7 +21,7 @@ func (tx *Tx) Identify(identities []punchcard.Identity) (*punchcard.Customer, er
 			continue
 		}
 		if owner != "" && owner != have.CustomerID {
-			return nil, punchcard.Errorf(punchcard.CodeConflict, "these identities belong to two customers").Because("two_customers")
+			return nil, errTwoCustomers
 		}
 		owner = have.CustomerID
 	}
@@ -54,25 +54,35 @@ func (tx *Tx) Enroll(identities []punchcard.Identity, fresh punchcard.Customer) 
 			return nil, err
 		}
 	}
+	return c, tx.AddIdentities(c, identities)
+}
+
+// AddIdentities gives a customer names; those that they have already change nothing. The error is CodeConflict when one of
+// them is another customer's.
+func (tx *Tx) AddIdentities(c *punchcard.Customer, identities []punchcard.Identity) error {
 	for _, id := range identities {
 		id.CustomerID, id.CreatedAt = c.ID, tx.Now
 		r := tx.db.Clauses(clause.OnConflict{DoNothing: true}).Create(&id)
 		if r.Error != nil {
-			return nil, r.Error
+			return r.Error
 		}
 		if r.RowsAffected == 0 {
 			have, err := one[punchcard.Identity](tx.db.Where("kind = ? AND value = ?", id.Kind, id.Value))
 			if err != nil {
-				return nil, err
+				return err
 			}
-			if have == nil || have.CustomerID != c.ID {
-				// Another transaction enrolled the same person since Identify looked: start over and find them.
-				return nil, errEnrolledMeanwhile
+			if have == nil {
+				return errEnrolledMeanwhile
+			}
+			if have.CustomerID != c.ID {
+				return errTwoCustomers
 			}
 		}
 	}
-	return c, nil
+	return nil
 }
+
+var errTwoCustomers = punchcard.Errorf(punchcard.CodeConflict, "these identities belong to two customers").Because("two_customers")
 
 var errEnrolledMeanwhile = fmt.Errorf("another transaction enrolled this customer: %w", ErrTryAgain)
 

@@ -1,0 +1,151 @@
+package store_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"punchcard"
+	"punchcard/internal/store"
+)
+
+func phone(v string) punchcard.Identity {
+	return punchcard.Identity{Kind: punchcard.IdentityPhone, Value: v}
+}
+
+func external(v string) punchcard.Identity {
+	return punchcard.Identity{Kind: punchcard.IdentityExternal, Value: v}
+}
+
+func TestEnroll(t *testing.T) {
+	t.Parallel()
+	each(t, func(h *house) {
+		fresh := punchcard.Customer{
+			Name: "Åse", Language: "da", Timezone: "Europe/Copenhagen", Country: "DK",
+			Attributes: map[string]any{"vip": true, "first_name": "Åse", "friends": []any{"a", "b"}}, Labels: []string{"barista"},
+			Since: monday.Add(-time.Hour).In(time.FixedZone("two hours east", 7200)),
+		}
+		var c *punchcard.Customer
+		h.do(func(tx *store.Tx) (err error) {
+			c, err = tx.Enroll([]punchcard.Identity{phone("+4520123456"), external("42")}, fresh)
+			return err
+		})
+		require.True(h.t, punchcard.IsID(punchcard.PrefixCustomer, c.ID))
+
+		have, err := h.view().Customer(c.ID)
+		require.NoError(h.t, err)
+		require.Equal(h.t, c, have, "what is read is what the caller was given")
+		require.Equal(h.t, monday, have.CreatedAt)
+		require.Equal(h.t, monday.Add(-time.Hour), have.Since)
+		require.Equal(h.t, fresh.Attributes, have.Attributes)
+
+		// Known by one name, they gain the other; who is known is not changed.
+		h.clock.Advance(time.Minute)
+		h.do(func(tx *store.Tx) error {
+			same, err := tx.Enroll([]punchcard.Identity{external("42"), {Kind: punchcard.IdentityUserID, Value: "DK.1"}}, punchcard.Customer{Name: "other"})
+			require.Equal(h.t, have, same)
+			return err
+		})
+		names, err := h.view().Identities(c.ID)
+		require.NoError(h.t, err)
+		require.Equal(h.t, []punchcard.Identity{
+			{Kind: punchcard.IdentityExternal, Value: "42", CustomerID: c.ID, CreatedAt: monday},
+			{Kind: punchcard.IdentityPhone, Value: "+4520123456", CustomerID: c.ID, CreatedAt: monday},
+			{Kind: punchcard.IdentityUserID, Value: "DK.1", CustomerID: c.ID, CreatedAt: monday.Add(time.Minute)},
+		}, names)
+
+		found, err := h.view().Identify([]punchcard.Identity{phone("+4500000000"), {Kind: punchcard.IdentityUserID, Value: "DK.1"}})
+		require.NoError(h.t, err)
+		require.Equal(h.t, have, found)
+		found, err = h.view().Identify([]punchcard.Identity{phone("+4500000000")})
+		require.NoError(h.t, err)
+		require.Nil(h.t, found)
+
+		// Two people cannot be one.
+		h.customer("43")
+		err = h.try(func(tx *store.Tx) error {
+			_, err := tx.Enroll([]punchcard.Identity{external("42"), external("43")}, punchcard.Customer{})
+			return err
+		})
+		require.Equal(h.t, punchcard.CodeConflict, punchcard.CodeOf(err))
+		require.Equal(h.t, "two_customers", punchcard.ReasonOf(err))
+	})
+}
+
+func TestEnrollTogether(t *testing.T) {
+	t.Parallel()
+	each(t, func(h *house) {
+		ids := make([]string, 50)
+		noErrors(h.t, together(len(ids), func(i int) error {
+			names := []punchcard.Identity{phone("+4520123456"), external("42")}
+			if i%2 == 1 { // the other way round: what would lock one after the other meets in the middle
+				names[0], names[1] = names[1], names[0]
+			}
+			return h.try(func(tx *store.Tx) error {
+				c, err := tx.Enroll(names, punchcard.Customer{})
+				if err == nil {
+					ids[i] = c.ID
+				}
+				return err
+			})
+		}))
+		for _, id := range ids {
+			require.Equal(h.t, ids[0], id)
+		}
+		require.EqualValues(h.t, 1, scalar[int64](h, "SELECT count(*) FROM customers"))
+		require.EqualValues(h.t, 2, scalar[int64](h, "SELECT count(*) FROM identities"))
+	})
+}
+
+func TestCustomer(t *testing.T) {
+	t.Parallel()
+	each(t, func(h *house) {
+		none, err := h.view().Customer("cus_nobody")
+		require.NoError(h.t, err)
+		require.Nil(h.t, none)
+		err = h.try(func(tx *store.Tx) error {
+			_, err := tx.LockCustomer("cus_nobody")
+			return err
+		})
+		require.Equal(h.t, punchcard.CodeNotFound, punchcard.CodeOf(err))
+
+		// What became empty is written too.
+		var c *punchcard.Customer
+		h.do(func(tx *store.Tx) (err error) {
+			c, err = tx.Enroll([]punchcard.Identity{external("1")}, punchcard.Customer{
+				Name: "Ada", Language: "en", Timezone: "UTC", Country: "GB", Attributes: map[string]any{"n": 1.5}, Labels: []string{"x"},
+			})
+			return err
+		})
+		h.clock.Advance(time.Hour)
+		want := punchcard.Customer{ID: c.ID, Attributes: map[string]any{}, Labels: []string{}, Since: monday, CreatedAt: monday}
+		h.do(func(tx *store.Tx) error {
+			_, err := tx.LockCustomer(c.ID)
+			require.NoError(h.t, err)
+			return tx.SaveCustomer(&want)
+		})
+		have, err := h.view().Customer(c.ID)
+		require.NoError(h.t, err)
+		require.Equal(h.t, &want, have)
+
+		all := []string{c.ID}
+		for i := range 4 {
+			all = append(all, h.customer(fmt.Sprintf("more-%d", i)).ID)
+		}
+		var paged []string
+		for after := ""; ; {
+			page, err := h.view().CustomersAfter(after, 2)
+			require.NoError(h.t, err)
+			if len(page) == 0 {
+				break
+			}
+			for _, c := range page {
+				paged = append(paged, c.ID)
+			}
+			after = page[len(page)-1].ID
+		}
+		require.Equal(h.t, all, paged)
+	})
+}
