@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 
 	"gorm.io/gorm/clause"
@@ -53,6 +54,14 @@ func (tx *Tx) Enroll(identities []punchcard.Identity, fresh punchcard.Customer) 
 		if err := tx.db.Create(c).Error; err != nil {
 			return nil, err
 		}
+		if err := tx.AddIdentities(c, identities); err != nil {
+			if errors.Is(err, errTwoCustomers) {
+				// Another transaction enrolled the same person since Identify looked: start over and find them.
+				err = errEnrolledMeanwhile
+			}
+			return nil, err
+		}
+		return c, nil
 	}
 	return c, tx.AddIdentities(c, identities)
 }

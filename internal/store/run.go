@@ -109,7 +109,7 @@ type Delivery struct {
 	Seq       int64 `gorm:"primaryKey"`
 	RunID     string
 	Number    int             // 0: the start; else the signal's
-	Signal    json.RawMessage `gorm:"type:text"`
+	Signal    json.RawMessage `gorm:"serializer:json"`
 	DueAt     time.Time
 	ClaimedBy string
 	Attempts  int
