@@ -108,7 +108,7 @@ type fence struct {
 	paused bool
 	stuck  bool
 	done   map[int]Result
-	nodes  map[int]string // of the effects in done
+	nodes  map[int]string // of the effects that left something under a step's number: a result, or a message that was deferred
 	last   int            // the last step done
 
 	at      string // where the run stands once all that was issued is heard
@@ -192,11 +192,15 @@ func (f *fence) effect(e Effect) Result {
 	}
 	require.Equal(f.t, expected, e.Node, "the run is astray; trace %v", f.trace)
 	require.Greater(f.t, e.Step, f.last)
+	if node, ok := f.nodes[e.Step]; ok {
+		require.Equal(f.t, node, e.Node, "step %d was tried for another effect", e.Step)
+	}
 	require.Equal(f.t, f.count, e.Count, "what the collect has counted")
 
 	node := f.plan.Nodes[e.Node]
 	switch rapid.IntRange(0, 9).Draw(f.t, "effect") {
 	case 0:
+		f.nodes[e.Step] = e.Node
 		return Result{Reply: ReplyDeferred, Wait: time.Duration(rapid.IntRange(0, 5).Draw(f.t, "defer")) * time.Hour}
 	case 1:
 		f.stuck = true
@@ -254,6 +258,7 @@ func (f *fence) begin(e Effect) {
 	if e.Elapsed != "" && f.due[f.plan.Nodes[e.Elapsed].Scope] > f.now {
 		return
 	}
+	f.nodes[e.Step] = e.Node
 	if to := f.plan.Lands(e.Node, OutcomeNext); f.plan.Nodes[to].Kind.Waits() {
 		f.arm(to)
 	}
