@@ -11,3 +11,12 @@ func (t Text) Reads(name string) bool {
 	}
 	return false
 }
+
+// NearestEvent is the event of the program's own that a misspelt name most likely means, or "".
+func (p *Program) NearestEvent(name string) string {
+	known := make([]string, 0, len(p.Events))
+	for e := range p.Events {
+		known = append(known, e)
+	}
+	return nearest(name, known)
+}

@@ -63,7 +63,10 @@ func (s Scene) Env() (*rules.Env, error) {
 		env.Event = decode(p, s.Event.Name, s.Event.Properties)
 	}
 	if s.Run != nil {
-		env.Entry = decode(p, s.Run.EntryEvent, s.Run.Entry)
+		env.Entry = s.Run.Entry
+		if j := p.Journeys[s.Run.Journey]; j != nil {
+			env.Entry = j.Entry().Decode(s.Run.Entry)
+		}
 		env.Collected = map[string]any{"count": s.Count}
 		if env.Bound, err = s.bound(env); err != nil {
 			return nil, err

@@ -15,12 +15,12 @@ type MenuRow struct {
 	Description string `json:"description,omitempty"`
 }
 
-// menuKey is where a reply's entry keeps its menu, as JSON in a string.
-const menuKey = "menu"
+// MenuKey is where a reply's entry keeps its menu, as JSON in a string.
+const MenuKey = "menu"
 
 // MenuOf reads the menu of a reply's entry, nil when it has none.
 func MenuOf(entry map[string]any) *Menu {
-	s, ok := entry[menuKey].(string)
+	s, ok := entry[MenuKey].(string)
 	if !ok {
 		return nil
 	}

@@ -1,8 +1,10 @@
 package store
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 
 	"gorm.io/gorm/clause"
 
@@ -69,7 +71,11 @@ func (tx *Tx) Enroll(identities []punchcard.Identity, fresh punchcard.Customer) 
 // AddIdentities gives a customer names; those that they have already change nothing. The error is CodeConflict when one of
 // them is another customer's.
 func (tx *Tx) AddIdentities(c *punchcard.Customer, identities []punchcard.Identity) error {
-	for _, id := range identities {
+	// In one order for all: two callers who name the same person's identities otherwise would wait for each other.
+	inOrder := slices.SortedFunc(slices.Values(identities), func(a, b punchcard.Identity) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Value, b.Value))
+	})
+	for _, id := range inOrder {
 		id.CustomerID, id.CreatedAt = c.ID, tx.Now
 		r := tx.db.Clauses(clause.OnConflict{DoNothing: true}).Create(&id)
 		if r.Error != nil {

@@ -1,0 +1,204 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"punchcard"
+	"punchcard/internal/fence"
+	"punchcard/internal/store"
+	"punchcard/rules"
+)
+
+// Engine runs workflows. Both methods may be called more than once for the same thing.
+type Engine interface {
+	// Start begins a run's workflow. One that began already is no error.
+	Start(ctx context.Context, s rules.Start) error
+	// Signal tells a run's workflow something. The error is punchcard.ErrRunGone when the workflow is over.
+	Signal(ctx context.Context, journey, run string, s rules.Signal) error
+}
+
+// Dispatcher routes events and delivers what follows. Any number of them may work on one database, in one process or several.
+type Dispatcher struct {
+	store  *store.Store
+	fence  *fence.Fence
+	engine Engine
+	log    *slog.Logger
+	name   string // under which this dispatcher claims
+
+	events, inbox, outbox bell
+}
+
+// New is a dispatcher over the fence's store.
+func New(f *fence.Fence, engine Engine, log *slog.Logger) *Dispatcher {
+	return &Dispatcher{
+		store: f.Store, fence: f, engine: engine, log: log, name: punchcard.NewID("dsp"),
+		events: newBell(), inbox: newBell(), outbox: newBell(),
+	}
+}
+
+// bell wakes a loop before its next look. Ringing one that has rung already does nothing.
+type bell chan struct{}
+
+func newBell() bell { return make(bell, 1) }
+
+func (b bell) ring() {
+	select {
+	case b <- struct{}{}:
+	default:
+	}
+}
+
+const (
+	// pollEvery is how often a loop looks when no bell rings: another process may have added work.
+	pollEvery = 500 * time.Millisecond
+	// lease is how long a claim lasts. Work on one is over in far less; a process that died gives its claims back after it.
+	lease = 30 * time.Second
+	// batch is how much one claim takes.
+	batch = 64
+	// eventsPerClaim bounds how long one customer with many events keeps others waiting.
+	eventsPerClaim = 32
+	// workers is how many customers, or deliveries, one claim works on at once.
+	workers = 8
+	// maxAttempts is how often an event or a webhook is tried before it is parked.
+	maxAttempts = 5
+	// retryPause is how long work that failed waits, times the number of tries so far.
+	retryPause = time.Second
+)
+
+// Run works until ctx ends.
+func (d *Dispatcher) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return d.loop(ctx, "inbox", d.inbox, d.readInbox) })
+	g.Go(func() error { return d.loop(ctx, "events", d.events, d.routeDue) })
+	g.Go(func() error { return d.loop(ctx, "outbox", d.outbox, d.deliverDue) })
+	return g.Wait()
+}
+
+// loop calls work until it finds nothing more to do, then waits for the bell or the next look.
+func (d *Dispatcher) loop(ctx context.Context, name string, b bell, work func(context.Context) (int, error)) error {
+	failing := false
+	for {
+		n, err := work(ctx)
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // the end of ctx is how a loop ends
+		}
+		if err != nil {
+			if !failing {
+				d.log.WarnContext(ctx, "dispatch cannot work just now and goes on trying", "loop", name, "error", err)
+			}
+			failing = true
+		} else if failing {
+			failing = false
+			d.log.InfoContext(ctx, "dispatch works again", "loop", name)
+		}
+		if err == nil && n > 0 {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-b:
+		case <-time.After(pollEvery):
+		}
+	}
+}
+
+// routeDue claims customers with events and routes them.
+func (d *Dispatcher) routeDue(ctx context.Context) (int, error) {
+	var customers []string
+	err := d.store.Update(ctx, func(tx *store.Tx) error {
+		var err error
+		customers, err = tx.ClaimCustomers(d.name, batch, lease)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(workers)
+	for _, c := range customers {
+		g.Go(func() error { return d.routeCustomer(ctx, c) })
+	}
+	return len(customers), g.Wait()
+}
+
+// routeCustomer routes what a claimed customer has, one event a transaction.
+func (d *Dispatcher) routeCustomer(ctx context.Context, customer string) error {
+	for range eventsPerClaim {
+		routed, seq, err := d.routeNext(ctx, customer)
+		switch {
+		case err == nil && !routed:
+			return d.store.Update(ctx, func(tx *store.Tx) error { return tx.FinishCustomer(d.name, customer) })
+		case err == nil:
+			d.outbox.ring()
+		case store.IsOutage(err) || punchcard.CodeOf(err) == punchcard.CodeUnavailable:
+			return err // not the event's fault: the claim runs out, or the next look finds it
+		default:
+			parked, failErr := d.failEvent(ctx, customer, seq, err)
+			if failErr != nil {
+				return failErr
+			}
+			if !parked {
+				return nil
+			}
+		}
+	}
+	return d.store.Update(ctx, func(tx *store.Tx) error { return tx.FinishCustomer(d.name, customer) })
+}
+
+// failEvent counts a failed try. An event that is parked lets the next one go on; else the customer waits a little.
+func (d *Dispatcher) failEvent(ctx context.Context, customer string, seq int64, cause error) (parked bool, err error) {
+	attempts := maxAttempts
+	if errors.Is(cause, errHopeless) {
+		attempts = 1
+	}
+	err = d.store.Update(ctx, func(tx *store.Tx) error {
+		var err error
+		if parked, err = tx.MarkFailed(seq, cause.Error(), attempts); err != nil || parked {
+			return err
+		}
+		return tx.PostponeCustomer(d.name, customer, retryPause)
+	})
+	if err != nil {
+		return false, err
+	}
+	d.log.ErrorContext(ctx, "an event could not be routed", "seq", seq, "customer", customer, "parked", parked, "error", cause)
+	return parked, nil
+}
+
+// errHopeless is wrapped by the error of an event that no further try will route.
+var errHopeless = errors.New("no further try will help")
+
+// routeNext routes a customer's oldest event. It answers false when there is none, and the event's seq with an error.
+func (d *Dispatcher) routeNext(ctx context.Context, customer string) (routed bool, seq int64, err error) {
+	policy, err := d.fence.Catalog.Current(ctx)
+	if err != nil {
+		return false, 0, err
+	}
+	err = d.store.Update(ctx, func(tx *store.Tx) (err error) {
+		routed, seq = false, 0
+		defer func() {
+			if r := recover(); r != nil {
+				err = fmt.Errorf("routing panicked: %v", r)
+			}
+		}()
+		c, err := tx.LockCustomer(customer)
+		if err != nil {
+			return err
+		}
+		e, err := tx.NextEvent(customer)
+		if err != nil || e == nil {
+			return err
+		}
+		routed, seq = true, e.Seq
+		r := &routing{d: d, ctx: ctx, tx: tx, policy: policy, customer: c, event: e}
+		return r.route()
+	})
+	return routed, seq, err
+}

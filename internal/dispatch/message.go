@@ -1,0 +1,217 @@
+package dispatch
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+
+	"punchcard"
+	"punchcard/internal/fence"
+	"punchcard/rules"
+)
+
+// The keywords with a meaning of their own.
+const (
+	keywordStop   = "stop"
+	keywordJoin   = "join"
+	keywordYes    = "yes"
+	keywordNo     = "no"
+	keywordRedeem = "redeem"
+
+	answerOther = "other"
+)
+
+// Properties of message.received.
+const (
+	propMessage = "message" // our id of the inbound message
+	propPayload = "payload" // what a button or a row sends back
+)
+
+// redeemPayload begins the payload of a row in the menu of rewards.
+const redeemPayload = "redeem:"
+
+// message finds what an inbound message is for, in this order: a stop; the run whose question it presses a button of or
+// quotes; JOIN for an open opt-in; other keywords; the newest open ask; else the fallback.
+func (r *routing) message() error {
+	id, _ := r.event.Properties[propMessage].(string)
+	m, err := r.tx.Message(id)
+	if err != nil || m == nil {
+		return err
+	}
+	payload, _ := r.event.Properties[propPayload].(string)
+	word := r.word(m.Text, payload)
+	if word == keywordStop {
+		return r.saidStop(m)
+	}
+	if reward, ok := strings.CutPrefix(payload, redeemPayload); ok {
+		return r.chose(reward)
+	}
+	asks, err := r.openAsks()
+	if err != nil {
+		return err
+	}
+	if m.ReplyTo != "" {
+		quoted, err := r.tx.MessageByWamid(m.ReplyTo)
+		if err != nil {
+			return err
+		}
+		for _, a := range asks {
+			if quoted != nil && quoted.RunID == a.run.ID {
+				if answered, err := r.answer(a, m, word, payload); err != nil || answered {
+					return err
+				}
+			}
+		}
+	}
+	if word == keywordJoin {
+		for _, a := range asks {
+			if a.journey.Purpose == rules.PurposeConsent {
+				if answered, err := r.answer(a, m, keywordYes, ""); err != nil || answered {
+					return err
+				}
+			}
+		}
+	}
+	if word != "" && word != keywordYes && word != keywordNo {
+		return r.keyword(word, m)
+	}
+	if len(asks) > 0 && payload == "" {
+		if answered, err := r.answer(asks[0], m, word, ""); err != nil || answered {
+			return err
+		}
+	}
+	return r.fallback()
+}
+
+// word is the keyword that a message stands for, by the payload of what was pressed or by its text; "" for none.
+func (r *routing) word(text, payload string) string {
+	for _, k := range r.policy.Keywords {
+		if payload != "" && k.Name == payload {
+			return k.Name
+		}
+	}
+	word, _ := r.policy.Keyword(text)
+	return word
+}
+
+// ask is a run that waits for an answer.
+type ask struct {
+	run     *punchcard.Run
+	journey *rules.Journey
+}
+
+// openAsks lists the customer's runs that wait for an answer, newest first.
+func (r *routing) openAsks() ([]ask, error) {
+	runs, err := r.tx.OpenRuns(r.customer.ID)
+	if err != nil {
+		return nil, err
+	}
+	var asks []ask
+	for _, run := range runs {
+		if run.Listener == nil {
+			continue
+		}
+		_, j, err := r.d.fence.Catalog.Journey(r.ctx, run.Version, run.Journey)
+		if err != nil {
+			return nil, err
+		}
+		if j.Plan.Nodes[run.Listener.Node].Kind != rules.KindAnswer {
+			continue
+		}
+		at := 0
+		for at < len(asks) && asks[at].run.Listener.Since.After(run.Listener.Since) {
+			at++
+		}
+		asks = append(asks[:at], append([]ask{{run, j}}, asks[at:]...)...)
+	}
+	return asks, nil
+}
+
+// answer tells a run the answer to its question, if it listens for it: the word, or anything else as other.
+func (r *routing) answer(a ask, m *punchcard.Message, word, payload string) (bool, error) {
+	if word == "" {
+		word = payload
+	}
+	outcome := rules.Answer(word)
+	if word == "" || !fence.Hears(a.journey, a.run, outcome) {
+		outcome = rules.Answer(answerOther)
+		if !fence.Hears(a.journey, a.run, outcome) {
+			return false, nil
+		}
+	}
+	a.run.Bound[punchcard.BoundQuestion] = punchcard.Ref{Kind: punchcard.RefMessage, ID: a.run.Listener.MessageID}
+	a.run.Bound[punchcard.BoundAnswer] = punchcard.Ref{Kind: punchcard.RefMessage, ID: m.ID}
+	if err := fence.Wake(r.tx, a.journey, a.run, outcome); err != nil {
+		return false, err
+	}
+	return true, r.tx.SaveRun(a.run)
+}
+
+// saidStop revokes everything and confirms that, once.
+func (r *routing) saidStop(m *punchcard.Message) error {
+	changed, err := r.stop(keywordStop, m)
+	if err != nil || !changed {
+		return err
+	}
+	return r.reply(keywordStop, nil)
+}
+
+// keyword raises the keyword's event, and gives its quick reply.
+func (r *routing) keyword(word string, m *punchcard.Message) error {
+	err := fence.Raise(r.tx, r.customer.ID, punchcard.EventKeywordPrefix+word, map[string]any{"text": m.Text}, r.event.Depth)
+	if err != nil {
+		return err
+	}
+	if _, ok := r.policy.Replies[word]; ok {
+		return r.reply(word, nil)
+	}
+	if word == keywordRedeem && len(r.policy.Entering(punchcard.EventKeywordPrefix+word)) == 0 {
+		return r.offerMenu()
+	}
+	return nil
+}
+
+// fallbackPause is how long the fallback is silent after it spoke: it must not answer an answering machine for ever.
+const fallbackPause = time.Hour
+
+func (r *routing) fallback() error {
+	n, err := r.tx.CountReplies(r.customer.ID, replyOtherwise, r.tx.Now.Add(-fallbackPause))
+	if err != nil || n > 0 {
+		return err
+	}
+	return r.reply(replyOtherwise, nil)
+}
+
+// reply answers the customer by the built-in journey: through the same fence, gate and record as any message. One for which
+// there are no words is none.
+func (r *routing) reply(kind string, menu *fence.Menu) error {
+	env, err := r.env(nil)
+	if err != nil {
+		return err
+	}
+	text, ok := r.policy.Replies[kind]
+	words := ""
+	if ok {
+		if words, err = text.Render(r.customer.Language, env); err != nil {
+			r.failed(err, "reply "+kind)
+			return nil
+		}
+	} else {
+		words = ownWords(kind, r.customer.Language, r.policy.Language, r.policy.Business, env.Points.Balance)
+	}
+	if words == "" {
+		return nil
+	}
+	entry := map[string]any{"text": words}
+	if menu != nil {
+		m, err := json.Marshal(menu)
+		if err != nil {
+			return err
+		}
+		entry[fence.MenuKey] = string(m)
+	}
+	_, err = fence.Begin(r.tx, r.policy.Program, rules.ReplyJourney(), r.customer, &punchcard.Run{
+		Key: r.event.ID, EventID: r.event.ID, Entry: entry, EntryEvent: kind, Depth: r.event.Depth,
+	})
+	return err
+}

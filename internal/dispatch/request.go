@@ -1,0 +1,266 @@
+package dispatch
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"punchcard"
+	"punchcard/internal/fence"
+	"punchcard/internal/store"
+	"punchcard/rules"
+)
+
+// Resolve finds the customer that a reference names. The error is CodeNotFound when nobody is known by it, and CodeInvalid for
+// a reference that is none.
+func (d *Dispatcher) Resolve(ctx context.Context, ref Reference) (*punchcard.Customer, error) {
+	own, identities, _, err := checkReference(ref)
+	if err != nil {
+		return nil, err
+	}
+	view := d.store.View(ctx)
+	var c *punchcard.Customer
+	if own != "" {
+		c, err = view.Customer(own)
+	} else {
+		c, err = view.Identify(identities)
+	}
+	if err == nil && c == nil {
+		err = punchcard.Errorf(punchcard.CodeNotFound, "nobody is known by that").In("customer")
+	}
+	return c, err
+}
+
+// StartRun starts a run by request. properties are those of one of the events by which the journey is entered. The errors are
+// CodeNotFound for an unknown journey, CodeInvalid for properties that fit none of its entries, and CodeConflict with reason
+// live_run when a run is live on that key; the run is answered with that one.
+func (d *Dispatcher) StartRun(ctx context.Context, journey, customer string, properties map[string]any) (*punchcard.Run, error) {
+	policy, err := d.fence.Catalog.Current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	j := policy.Journeys[journey]
+	if j == nil {
+		return nil, punchcard.Errorf(punchcard.CodeNotFound, "the program has no journey %q", short(journey)).Because("unknown_journey")
+	}
+	enter, entry, err := fitting(policy.Program, j, properties)
+	if err != nil {
+		return nil, err
+	}
+	var run, live *punchcard.Run
+	err = d.store.Update(ctx, func(tx *store.Tx) error {
+		run, live = nil, nil
+		c, err := tx.LockCustomer(customer)
+		if err != nil {
+			return err
+		}
+		event := &punchcard.Event{Name: enter.On, CustomerID: c.ID, Properties: entry, OccurredAt: tx.Now}
+		env, err := fence.Scene{Tx: tx, Program: policy.Program, Customer: c, Event: event}.Env()
+		if err != nil {
+			return err
+		}
+		key, err := entryKey(enter, env)
+		if err != nil {
+			return punchcard.Errorf(punchcard.CodeInvalid, "the journey's key cannot be made of these properties: %s", err).In("properties")
+		}
+		run, err = fence.Begin(tx, policy.Program, j, c, &punchcard.Run{
+			Version: policy.Version, Key: key, Entry: entry, EntryEvent: enter.On,
+		})
+		if err != nil || run != nil {
+			return err
+		}
+		open, err := tx.OpenRuns(c.ID)
+		for _, r := range open {
+			if r.Journey == journey && r.Key == key {
+				live = r
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if run == nil {
+		return live, punchcard.Errorf(punchcard.CodeConflict, "a run of %s is live for this customer and key", journey).Because("live_run")
+	}
+	d.outbox.ring()
+	return run, nil
+}
+
+// fitting is the way into a journey whose event has such properties, and the properties in canonical form.
+func fitting(p *rules.Program, j *rules.Journey, properties map[string]any) (rules.Enter, map[string]any, error) {
+	var first error
+	for _, enter := range j.Enter {
+		schema, ok := p.Schema(enter.On)
+		if !ok {
+			continue
+		}
+		entry, err := schema.Normalize(properties)
+		if err == nil {
+			return enter, entry, nil
+		}
+		if first == nil {
+			first = valueError(err, "properties")
+		}
+	}
+	if first == nil {
+		first = fmt.Errorf("journey %s has no way in", j.Name)
+	}
+	return rules.Enter{}, nil, first
+}
+
+// Decide answers an approval. The errors are CodeNotFound when there is none, and CodeConflict when it was decided or lapsed.
+func (d *Dispatcher) Decide(ctx context.Context, id string, approve bool, by, note string) (*punchcard.Approval, error) {
+	by, note = strings.TrimSpace(by), strings.TrimSpace(note)
+	if by == "" || len(by) > maxName || !clean(by) {
+		return nil, punchcard.Errorf(punchcard.CodeInvalid, "say who decides, in at most %d bytes", maxName).In("by")
+	}
+	if len(note) > maxNote || !clean(note) {
+		return nil, punchcard.Errorf(punchcard.CodeInvalid, "a note is at most %d bytes of text", maxNote).In("note")
+	}
+	found, err := d.store.View(ctx).Approval(id)
+	if err != nil {
+		return nil, err
+	}
+	if found == nil {
+		return nil, punchcard.Errorf(punchcard.CodeNotFound, "there is no approval with that id")
+	}
+	var approval *punchcard.Approval
+	err = d.store.Update(ctx, func(tx *store.Tx) error {
+		_, run, journey, err := d.lockRun(ctx, tx, found.RunID)
+		if err != nil {
+			return err
+		}
+		if approval, err = tx.Approval(id); err != nil {
+			return err
+		}
+		if approval.Status != punchcard.ApprovalPending {
+			return punchcard.Errorf(punchcard.CodeConflict, "it is %s already", approval.Status).Because(string(approval.Status))
+		}
+		outcome := rules.OutcomeRejected
+		approval.Status = punchcard.ApprovalRejected
+		if approve {
+			outcome, approval.Status = rules.OutcomeApproved, punchcard.ApprovalApproved
+		}
+		if !fence.Hears(journey, run, outcome) {
+			return punchcard.Errorf(punchcard.CodeConflict, "the run no longer waits for this").Because("not_waiting")
+		}
+		approval.By, approval.Note, approval.DecidedAt = by, note, &tx.Now
+		if err := tx.SaveApproval(approval); err != nil {
+			return err
+		}
+		if err := fence.Wake(tx, journey, run, outcome); err != nil {
+			return err
+		}
+		return tx.SaveRun(run)
+	})
+	if err != nil {
+		return nil, err
+	}
+	d.outbox.ring()
+	return approval, nil
+}
+
+// maxNote bounds a note, in bytes.
+const maxNote = 2000
+
+// lockRun locks a run's customer and the run, and reads its journey.
+func (d *Dispatcher) lockRun(ctx context.Context, tx *store.Tx, id string) (*punchcard.Customer, *punchcard.Run, *rules.Journey, error) {
+	row, err := tx.Run(id)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if row == nil {
+		return nil, nil, nil, punchcard.Errorf(punchcard.CodeNotFound, "there is no run with that id")
+	}
+	c, err := tx.LockCustomer(row.CustomerID)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	run, err := tx.LockRun(id)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	_, journey, err := d.fence.Catalog.Journey(ctx, run.Version, run.Journey)
+	return c, run, journey, err
+}
+
+// Pause holds a journey's runs before their next effect, and those that start. The error is CodeNotFound for a journey that
+// the program does not have.
+func (d *Dispatcher) Pause(ctx context.Context, journey, reason string) error {
+	if err := d.knownJourney(ctx, journey); err != nil {
+		return err
+	}
+	if len(reason) > maxNote || !clean(reason) {
+		return punchcard.Errorf(punchcard.CodeInvalid, "a reason is at most %d bytes of text", maxNote).In("reason")
+	}
+	return d.store.Update(ctx, func(tx *store.Tx) error { return tx.SwitchOff(store.SwitchJourney, journey, reason) })
+}
+
+// Resume lets a paused journey's runs go on. It answers how many were held.
+func (d *Dispatcher) Resume(ctx context.Context, journey string) (int, error) {
+	if err := d.knownJourney(ctx, journey); err != nil {
+		return 0, err
+	}
+	if err := d.store.Update(ctx, func(tx *store.Tx) error { return tx.SwitchOn(store.SwitchJourney, journey) }); err != nil {
+		return 0, err
+	}
+	held, err := d.store.View(ctx).HeldRuns(journey)
+	if err != nil {
+		return 0, err
+	}
+	resumed := 0
+	for _, h := range held {
+		ok, err := d.wakeFrom(ctx, h.ID, punchcard.RunHeld, rules.SignalResume)
+		if err != nil {
+			return resumed, err
+		}
+		if ok {
+			resumed++
+		}
+	}
+	return resumed, nil
+}
+
+func (d *Dispatcher) knownJourney(ctx context.Context, journey string) error {
+	policy, err := d.fence.Catalog.Current(ctx)
+	if err != nil {
+		return err
+	}
+	if policy.Journeys[journey] == nil {
+		return punchcard.Errorf(punchcard.CodeNotFound, "the program has no journey %q", short(journey)).Because("unknown_journey")
+	}
+	return nil
+}
+
+// Retry asks a stuck run to try its effect again. The errors are CodeNotFound for a run that is not there, and CodeConflict
+// for one that is not stuck.
+func (d *Dispatcher) Retry(ctx context.Context, run string) error {
+	ok, err := d.wakeFrom(ctx, run, punchcard.RunStuck, rules.SignalRetry)
+	if err == nil && !ok {
+		err = punchcard.Errorf(punchcard.CodeConflict, "the run is not stuck").Because("not_stuck")
+	}
+	return err
+}
+
+// wakeFrom makes a run live that is held or stuck, and tells it. It answers false when the run is not.
+func (d *Dispatcher) wakeFrom(ctx context.Context, id string, from punchcard.RunStatus, kind rules.SignalKind) (bool, error) {
+	woken := false
+	err := d.store.Update(ctx, func(tx *store.Tx) error {
+		woken = false
+		_, run, _, err := d.lockRun(ctx, tx, id)
+		if err != nil || run.Status != from {
+			return err
+		}
+		woken = true
+		run.Status, run.Reason = punchcard.RunLive, ""
+		if err := fence.Tell(tx, run, rules.Signal{Kind: kind}); err != nil {
+			return err
+		}
+		return tx.SaveRun(run)
+	})
+	if err == nil && woken {
+		d.outbox.ring()
+	}
+	return woken, err
+}

@@ -1,0 +1,203 @@
+package dispatch
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math"
+	"time"
+
+	"punchcard"
+	"punchcard/internal/fence"
+	"punchcard/internal/store"
+	"punchcard/rules"
+)
+
+// routing is one event on its way, in one transaction under its customer's lock.
+type routing struct {
+	d        *Dispatcher
+	ctx      context.Context //nolint:containedctx // it lives as long as the transaction
+	tx       *store.Tx
+	policy   fence.Published
+	customer *punchcard.Customer
+	event    *punchcard.Event
+}
+
+func (r *routing) route() error {
+	if r.event.Depth > punchcard.MaxEventDepth {
+		return fmt.Errorf("%w: it is the end of a chain of %d events that caused one another; look for journeys or rules that start each other in a circle",
+			errHopeless, r.event.Depth)
+	}
+	if err := r.profile(); err != nil {
+		return err
+	}
+	if err := r.tx.MarkRouted(r.event); err != nil {
+		return err
+	}
+	switch r.event.Name {
+	case punchcard.EventMessageReceived:
+		return r.message()
+	case punchcard.EventRunEnded:
+		return r.successor()
+	}
+	if err := r.account(); err != nil {
+		return err
+	}
+	if err := r.useCodes(); err != nil {
+		return err
+	}
+	if err := r.optIn(); err != nil {
+		return err
+	}
+	return r.match()
+}
+
+// profile takes over what the event says about the customer.
+func (r *routing) profile() error {
+	c, p := r.customer, r.event.Profile
+	before := *c
+	attributes := maps.Clone(c.Attributes)
+	if p.Name != "" {
+		c.Name = p.Name
+	}
+	if p.Language != "" {
+		c.Language = p.Language
+	}
+	if p.Timezone != "" {
+		c.Timezone = p.Timezone
+	}
+	maps.Copy(c.Attributes, p.Attributes)
+	if r.event.OccurredAt.Before(c.Since) {
+		c.Since = r.event.OccurredAt
+	}
+	same := before.Name == c.Name && before.Language == c.Language && before.Timezone == c.Timezone && before.Since.Equal(c.Since) &&
+		maps.EqualFunc(attributes, c.Attributes, func(a, b any) bool { return fmt.Sprint(a) == fmt.Sprint(b) })
+	if same {
+		return nil
+	}
+	return r.tx.SaveCustomer(c)
+}
+
+// account counts the event and gives the points that it earns, and raises what that makes the customer reach.
+func (r *routing) account() error {
+	return fence.Watch(r.tx, r.policy.Program, r.customer, r.event.Depth, func() error {
+		sums := map[string]float64{}
+		for _, field := range r.policy.Totals[r.event.Name] {
+			if v, ok := number(r.event.Properties[field]); ok {
+				sums[field] = v
+			}
+		}
+		if err := r.tx.Count(r.event, sums); err != nil {
+			return err
+		}
+		for i, rule := range r.policy.Earn {
+			if rule.On != r.event.Name {
+				continue
+			}
+			if err := r.earn(i, rule); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (r *routing) earn(index int, rule rules.Earn) error {
+	env, err := r.env(nil)
+	if err != nil {
+		return err
+	}
+	ok, err := rule.Where.Bool(env)
+	if err != nil || !ok {
+		r.failed(err, "earn")
+		return nil
+	}
+	value, err := rule.Points.Number(env)
+	points := int64(math.Floor(min(value, maxEarned)))
+	if err != nil || points <= 0 {
+		r.failed(err, "earn")
+		return nil
+	}
+	// A rule is known by its event and its place among that event's rules.
+	name := fmt.Sprintf("%s#%d", rule.On, index)
+	if rule.AtMost > 0 {
+		n, err := r.tx.Earnings(r.customer.ID, name, r.tx.Now.Add(-rule.Within))
+		if err != nil || n >= int64(rule.AtMost) {
+			return err
+		}
+		if err := r.tx.AddEarning(r.customer.ID, name, r.event.ID); err != nil {
+			return err
+		}
+	}
+	_, _, err = r.tx.Earn(r.customer.ID, points, rule.On, r.event.ID, fmt.Sprintf("earn/%d/%d", r.event.Seq, index),
+		r.tx.Now.Add(rule.Pending), fence.PointsExpiry(r.policy.Program, r.tx.Now))
+	return err
+}
+
+// maxEarned bounds what one event can earn, so that no sum of points overflows.
+const maxEarned = 1e9
+
+func number(v any) (float64, bool) {
+	switch n := v.(type) {
+	case float64:
+		return n, true
+	case int:
+		return float64(n), true
+	case int64:
+		return float64(n), true
+	default:
+		return 0, false
+	}
+}
+
+// useCodes captures the grants whose codes the event carries, where the event is what captures them.
+func (r *routing) useCodes() error {
+	schema, ok := r.policy.Schema(r.event.Name)
+	if !ok {
+		return nil
+	}
+	for _, field := range schema.CodeFields() {
+		code, _ := r.event.Properties[field].(string)
+		if code == "" {
+			continue
+		}
+		grant, err := r.tx.GrantByCode(punchcard.NormalizeCode(code))
+		if err != nil {
+			return err
+		}
+		if grant == nil || grant.CustomerID != r.customer.ID || grant.CapturedBy != r.event.Name || expired(grant, r.event.OccurredAt) {
+			continue
+		}
+		if _, err := capture(r.tx, grant, r.event.Depth); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func expired(g *punchcard.Grant, at time.Time) bool {
+	return g.ExpiresAt != nil && !g.ExpiresAt.After(at)
+}
+
+// capture uses a grant and raises that, when it was a redemption. It answers false when the grant is over already.
+func capture(tx *store.Tx, g *punchcard.Grant, depth int) (bool, error) {
+	ok, err := tx.CaptureGrant(g)
+	if err != nil || !ok || g.RedemptionID == "" {
+		return ok, err
+	}
+	return true, fence.Raise(tx, g.CustomerID, punchcard.EventRedemptionCaptured, map[string]any{
+		"redemption_id": g.RedemptionID, "reward": g.Reward, "value": g.Value,
+	}, depth)
+}
+
+// env is what expressions see of this event, and of a run where one is given.
+func (r *routing) env(run *punchcard.Run) (*rules.Env, error) {
+	return fence.Scene{Tx: r.tx, Program: r.policy.Program, Customer: r.customer, Run: run, Event: r.event}.Env()
+}
+
+// failed notes that an expression failed: it counts as false.
+func (r *routing) failed(err error, where string) {
+	if err != nil {
+		r.d.log.WarnContext(r.ctx, "an expression failed and counts as false", "where", where, "event", r.event.Name, "seq", r.event.Seq, "error", err)
+	}
+}

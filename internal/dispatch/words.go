@@ -1,0 +1,47 @@
+package dispatch
+
+import (
+	"strconv"
+	"strings"
+)
+
+// Replies that Punchcard itself has words for. A program's `replies` may have its own under the same names.
+const (
+	replyOtherwise = "otherwise" // no words of our own: a program without it stays silent
+	replyMenu      = "menu"      // above the rewards to choose from
+	replyNothing   = "nothing"   // the points do not reach for any reward
+)
+
+var own = map[string]map[string]string{
+	keywordStop: {
+		"en": "You will get no more messages from {business}. Write JOIN if you change your mind.",
+		"da": "Du får ikke flere beskeder fra {business}. Skriv JOIN, hvis du fortryder.",
+	},
+	replyMenu: {
+		"en": "You have {balance} points. What would you like?",
+		"da": "Du har {balance} point. Hvad kunne du tænke dig?",
+	},
+	replyNothing: {
+		"en": "You have {balance} points, which is not enough for a reward yet.",
+		"da": "Du har {balance} point. Det rækker ikke til en belønning endnu.",
+	},
+}
+
+// menuButton is what opens the list of rewards.
+var menuButton = map[string]string{"en": "Rewards", "da": "Belønninger"}
+
+func ownWords(kind, language, fallback, business string, balance int64) string {
+	return strings.NewReplacer("{business}", business, "{balance}", strconv.FormatInt(balance, 10)).
+		Replace(inLanguage(own[kind], language, fallback))
+}
+
+// inLanguage picks the wording in the customer's language, else in the program's, else in English.
+func inLanguage(wordings map[string]string, language, fallback string) string {
+	for _, l := range []string{language, fallback, "en"} {
+		base, _, _ := strings.Cut(strings.ReplaceAll(l, "_", "-"), "-")
+		if w, ok := wordings[base]; ok {
+			return w
+		}
+	}
+	return ""
+}
