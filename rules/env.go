@@ -25,7 +25,7 @@ type Env struct {
 	Event     map[string]any            // those of the event that has just come
 	Collected map[string]any            // of a collect: {"count": int}
 	With      map[string]any            // what a step hands its template, by the name of the parameter
-	Bound     map[string]map[string]any // what `as` bound: see the fields that BoundFields lists
+	Bound     map[string]map[string]any // what `as` bound, as BoundSchema decodes it
 }
 
 // CustomerFacts are what an expression sees of a customer.

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -283,16 +284,14 @@ func (c *checker) wordingRules(n *node, w wording, t *Template) {
 			whole.WriteString(s.literal)
 			continue
 		}
-		if outer := strings.TrimSpace(s.literalBefore(w.segments, i)); outer == "" {
+		if blank(w.segments[:i]) {
 			c.report(s.expr.Where, "", "WhatsApp refuses a template that begins with a value: put words before it")
 		}
-		if outer := strings.TrimSpace(s.literalAfter(w.segments, i)); outer == "" {
+		if blank(w.segments[i+1:]) {
 			c.report(s.expr.Where, "", "WhatsApp refuses a template that ends with a value: put words after it")
 		}
-		if s.expr.optional {
-			c.report(s.expr.Where, "", "this can be empty, which WhatsApp refuses: say what to write then, with default(…, \"…\")")
-		}
 	}
+	c.filled(w.segments, nil)
 	text := whole.String()
 	if utf8.RuneCountInString(text) > maxBody {
 		c.at(n, "a body has at most %d characters", maxBody)
@@ -319,25 +318,20 @@ func (c *checker) wordingRules(n *node, w wording, t *Template) {
 	}
 }
 
-// literalBefore is the text between the value before a segment and it, from the wording's beginning.
-func (segment) literalBefore(all []segment, i int) string {
-	var b strings.Builder
-	for _, s := range all[:i] {
-		if s.expr != nil {
-			return "…"
+// filled reports what is filled in to a message and can be empty, which WhatsApp refuses. What `as` bound is left to the run: it
+// depends on the reward.
+func (c *checker) filled(segments []segment, bound map[string]Kind) {
+	for _, s := range segments {
+		if s.expr == nil || !s.expr.optional {
+			continue
 		}
-		b.WriteString(s.literal)
+		if !slices.ContainsFunc(slices.Collect(maps.Keys(s.expr.names)), func(name string) bool { return bound[name] != "" }) {
+			c.report(s.expr.Where, "", "this can be empty, which WhatsApp refuses: say what to write then, with default(…, \"…\")")
+		}
 	}
-	return b.String()
 }
 
-func (segment) literalAfter(all []segment, i int) string {
-	var b strings.Builder
-	for _, s := range all[i+1:] {
-		if s.expr != nil {
-			return "…"
-		}
-		b.WriteString(s.literal)
-	}
-	return b.String()
+// blank tells whether segments are nothing but white space.
+func blank(segments []segment) bool {
+	return !slices.ContainsFunc(segments, func(s segment) bool { return s.expr != nil || strings.TrimSpace(s.literal) != "" })
 }

@@ -253,7 +253,11 @@ func (x *journeyCheck) with(n *node, t *Template, f frame) []Param {
 		if t != nil && t.hash != "" && !slices.Contains(t.params, p.key.value) {
 			x.suggest(p.key, nearest(p.key.value, t.params), "the template %s has no place for %q", t.Name, p.key.value)
 		}
-		params = append(params, Param{Name: p.key.value, Value: x.text(p.value, f.scope)})
+		value := x.text(p.value, f.scope)
+		for _, w := range value.wordings {
+			x.filled(w.segments, f.bound)
+		}
+		params = append(params, Param{Name: p.key.value, Value: value})
 	}
 	return params
 }

@@ -47,13 +47,20 @@ var (
 		fieldOf("value", TypeMoney), fieldOf("points", TypeInteger))
 )
 
-// BoundFields are the fields of what `as` binds to a reward or redeem step, in Env.Bound: reward, title, code, url and
-// reason are strings, expires a time.Time or nil, value a float64, points an int.
+// BoundSchema is what `as` binds to a reward or redeem step: reward, title, code, url and reason are strings, expires a time,
+// value money, points an integer; code, url, reason and expires may be absent. Its Decode makes what Env.Bound holds of what was
+// stored as JSON.
+func BoundSchema() Schema { return Schema{fields: BoundFields()} }
+
+// BoundFields are the fields of BoundSchema. The caller does not change them.
 func BoundFields() []Field { return boundType.Fields }
 
 // customerType is a customer as expressions see one: every declared attribute may be absent.
 func (c *checker) customerType() FieldType {
 	fields := slices.Clone(customerOwn)
+	for i, f := range fields {
+		fields[i].Optional = f.Name == "country" || f.Name == "tier" && c.prog.Tiers == nil
+	}
 	for _, f := range c.prog.Attributes.fields {
 		fields = append(fields, optional(f))
 	}

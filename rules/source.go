@@ -336,20 +336,26 @@ func (c *checker) convertScalar(n *node, from ast.ScalarNode) {
 	case token.MergeKeyType:
 		c.report(n.position(), "", "<< merges maps by alias, which is not part of the language")
 	default:
-		n.comment = from.GetComment() != nil && tightComment(n)
+		n.comment = tightComment(n.src, from.GetComment())
 	}
 }
 
-// tightComment tells whether the comment after an unquoted value may be a part of it that YAML cut off: one that is set
-// apart by two spaces and begins with a space is a comment.
-func tightComment(n *node) bool {
-	line := n.src.line(n.line)
-	i := strings.Index(line, n.value)
-	if i < 0 {
-		return true
+// tightComment tells whether the comment after an unquoted value may be a part of it that YAML cut off: one on a line of its
+// own, or set apart by two spaces and with one after its #, is a comment.
+func tightComment(src *source, comment *ast.CommentGroupNode) bool {
+	if comment == nil || len(comment.Comments) == 0 {
+		return false
 	}
-	return !strings.HasPrefix(strings.TrimLeft(line[i+len(n.value):], " "), "# ") ||
-		!strings.HasPrefix(line[i+len(n.value):], "  ")
+	pos := tokenPosition(src, comment.Comments[0].GetToken())
+	line := []rune(src.line(pos.Line))
+	if pos.Column > len(line) {
+		return false
+	}
+	before, after := string(line[:pos.Column-1]), string(line[pos.Column-1:])
+	if strings.TrimSpace(before) == "" {
+		return false
+	}
+	return !strings.HasSuffix(before, "  ") || !strings.HasPrefix(after, "# ")
 }
 
 func (c *checker) convertPair(n *node, from *ast.MappingValueNode, depth int) {

@@ -56,15 +56,15 @@ func (x *exprCheck) typeOf(n ast.Node, in *predicateScope) (t FieldType, isOptio
 }
 
 func (x *exprCheck) typeOfMember(n *ast.MemberNode, in *predicateScope) (FieldType, bool) {
-	base, _ := x.typeOf(n.Node, in)
+	base, isOptional := x.typeOf(n.Node, in)
 	switch base.Kind {
 	case TypeRecord:
 		if name, ok := n.Property.(*ast.StringNode); ok {
 			f, _ := base.field(name.Value)
-			return f.Type, f.Optional
+			return f.Type, f.Optional || isOptional
 		}
 	case TypeList:
-		return *base.Of, false
+		return *base.Of, isOptional
 	}
 	return FieldType{}, false
 }
