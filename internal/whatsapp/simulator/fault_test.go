@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -22,31 +21,44 @@ func TestFaults(t *testing.T) {
 	}
 	send := func() (string, whatsapp.Class) {
 		t.Helper()
-		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-		defer cancel()
-		accepted, err := w.client.Send(ctx, cartMessage())
+		accepted, err := w.client.Send(t.Context(), cartMessage())
 		if err != nil {
 			require.Empty(t, accepted.ID)
 			return "", whatsapp.ClassOf(err)
 		}
 		return accepted.ID, ""
 	}
+	// giveUp sends and hangs up when the fault has been spent and ready says so.
+	giveUp := func(ready func() bool) whatsapp.Class {
+		t.Helper()
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() {
+			_, err := w.client.Send(ctx, cartMessage())
+			done <- err
+		}()
+		require.Eventually(t, func() bool {
+			w.sim.mu.Lock()
+			defer w.sim.mu.Unlock()
+			return len(w.sim.faults) == 0 && ready()
+		}, waitFor, tick)
+		cancel()
+		return whatsapp.ClassOf(<-done)
+	}
 
 	set(object{"send": "timeout_before"})
-	_, class := send()
-	require.Equal(t, whatsapp.Ambiguous, class)
+	require.Equal(t, whatsapp.Ambiguous, giveUp(func() bool { return true }))
 	require.Empty(t, w.chat(mia), "it was not taken")
 
 	set(object{"send": "timeout_after", "count": 1})
-	_, class = send()
-	require.Equal(t, whatsapp.Ambiguous, class)
+	require.Equal(t, whatsapp.Ambiguous, giveUp(func() bool { return len(w.sim.messages) == 1 }))
 	require.Len(t, w.chat(mia), 1, "it was taken")
 	s := w.receiver.status(t)
 	require.Equal(t, "msg_1", s.CallbackData, "which is how the sender finds out")
 	w.receiver.status(t)
 
 	set(object{"send": "http_500"})
-	_, class = send()
+	_, class := send()
 	require.Equal(t, whatsapp.Ambiguous, class)
 
 	set(object{"send": "error", "code": 130429, "count": 2})

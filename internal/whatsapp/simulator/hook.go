@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -114,7 +115,11 @@ func (s *Simulator) drain(ctx context.Context, q *queue, slots chan struct{}) {
 			continue
 		}
 		if ctx.Err() == nil {
-			s.log.Debug("simulator: a webhook was not taken", "error", err, "again_in", wait)
+			level := slog.LevelDebug // a receiver that restarts is nothing to tell
+			if wait < longestWait && 2*wait >= longestWait {
+				level = slog.LevelWarn // once, after some seconds of it
+			}
+			s.log.Log(ctx, level, "simulator: a webhook is not taken; it is kept and tried again", "error", err)
 		}
 		select {
 		case <-ctx.Done():

@@ -51,6 +51,7 @@ func TestPage(t *testing.T) {
 	w.clock.Advance(25 * time.Hour)
 	w.send(whatsapp.Message{To: mia, Text: &whatsapp.Text{Body: "this one fails"}})
 
+	w.settled()
 	for _, path := range []string{"/?phone=%2B4520123456", "/?phone=+4520123456", "/?phone=4520123456"} {
 		html, _ = w.page(path)
 		plain := stdhtml.UnescapeString(html) // a "+" is written as an entity
@@ -84,7 +85,7 @@ func TestPageLive(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	w.says(mia, "hi")
-	require.Eventually(t, func() bool { return w.chat(mia)[0].Status == delivered }, waitFor, tick)
+	w.settled()
 	live := func(seen string) map[string]any {
 		t.Helper()
 		code, answer := w.call(http.MethodGet, "/page/live?phone="+url.QueryEscape(mia)+"&seen="+seen, nil)
@@ -103,6 +104,7 @@ func TestPageLive(t *testing.T) {
 	w.send(whatsapp.Message{To: mia, Text: &whatsapp.Text{Body: "hello there"}})
 	w.receiver.status(t)
 	w.receiver.status(t)
+	w.settled()
 	next := live(version)
 	require.Contains(t, next["chat"], "hello there")
 	require.Contains(t, next["people"], "unread")

@@ -18,7 +18,7 @@ import (
 type Options struct {
 	Clock         punchcard.Clock // the business's time; nil is the machine's
 	WebhookURL    string          // where webhooks go; empty keeps them until SetWebhookURL
-	AppSecret     string          // signs webhooks
+	AppSecret     string          // signs webhooks; receivers refuse an empty one
 	VerifyToken   string          // for the handshake that Run makes; empty makes none
 	Token         string          // the bearer token that the Graph side asks for
 	PhoneNumberID string          // of the business's number
