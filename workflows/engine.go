@@ -50,6 +50,7 @@ func (e *Engine) Start(ctx context.Context, s rules.Start) error {
 			AttributeJourney.ValueSet(s.Journey),
 			AttributeVersion.ValueSet(int64(s.Version)),
 		),
+		// Temporal drops this when a history is continued; the workflow's type says the same.
 		StaticSummary: s.Journey,
 	}, s.Journey, Input{
 		Run:         s.Run,
