@@ -244,6 +244,19 @@ func TestSendUnanswered(t *testing.T) {
 		require.Equal(t, Ambiguous, ClassOf(err))
 		quiet(t, err)
 	})
+	t.Run("reset after the request", func(t *testing.T) {
+		t.Parallel()
+		client := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			conn, _, err := http.NewResponseController(w).Hijack()
+			require.NoError(t, err)
+			require.NoError(t, conn.(*net.TCPConn).SetLinger(0)) // a reset, not an end
+			_ = conn.Close()
+		})
+		_, err := client.Send(t.Context(), hello())
+		require.Equal(t, Ambiguous, ClassOf(err))
+		quiet(t, err)
+	})
 	t.Run("closed in the answer", func(t *testing.T) {
 		t.Parallel()
 		client := serve(t, func(w http.ResponseWriter, _ *http.Request) {

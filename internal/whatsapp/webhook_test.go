@@ -167,6 +167,21 @@ func TestParseNames(t *testing.T) {
 	require.Equal(t, [...]string{"", "DK.1", "resume"}, [...]string{resume.From, resume.UserID, resume.Value})
 }
 
+// The only contact of a change may still be somebody else.
+func TestParseAnothersName(t *testing.T) {
+	t.Parallel()
+	updates, err := Parse([]byte(`{"entry":[{"id":"1","changes":[{"field":"messages","value":{
+		"contacts":[{"profile":{"name":"Bo"},"wa_id":"4599999999","user_id":"DK.9"}],
+		"messages":[{"id":"wamid.1","from":"4588888888","type":"text"},{"id":"wamid.2","type":"text"}]}}]}]}`))
+	require.NoError(t, err)
+	require.Len(t, updates, 2)
+	require.Equal(t, "+4588888888", updates[0].Inbound.From)
+	require.Empty(t, updates[0].Inbound.ProfileName+updates[0].Inbound.UserID)
+	require.Equal(t, "Bo", updates[1].Inbound.ProfileName, "nobody else can be meant")
+	require.Equal(t, "+4599999999", updates[1].Inbound.From)
+	require.True(t, updates[1].Inbound.At.IsZero())
+}
+
 func TestParseStatuses(t *testing.T) {
 	t.Parallel()
 	u := parse(t, "statuses")

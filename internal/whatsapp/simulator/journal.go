@@ -46,7 +46,7 @@ func openJournal(path string, each func(fact)) (*journal, error) {
 		each(f)
 		j.size += int64(len(line))
 	}
-	if err := file.Truncate(j.size); err == nil {
+	if err = file.Truncate(j.size); err == nil {
 		_, err = file.Seek(j.size, io.SeekStart)
 	}
 	if err != nil {

@@ -349,10 +349,13 @@ func TestEveryKindIsTaken(t *testing.T) {
 func TestPress(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	w.says(mia, "hi")
 	press := func(body object) (int, map[string]any) {
 		return w.call(http.MethodPost, "/people/"+mia+"/messages", body)
 	}
+	// Outside the window it fails, so it is on no screen.
+	w.send(whatsapp.Message{To: mia, Buttons: &whatsapp.Buttons{Body: "?", Buttons: []whatsapp.Button{{ID: "y0", Title: "Yes"}}}})
+	require.Equal(t, "failed", w.receiver.status(t).Status)
+	w.says(mia, "hi")
 	code, problem := press(object{"press": "Yes"})
 	require.Equal(t, http.StatusConflict, code)
 	require.Contains(t, problem["detail"], "no message has a button Yes")
