@@ -27,6 +27,9 @@ func (a *Activities) Choose(ctx context.Context, in Input) (rules.Result, error)
 		failed := ""
 		for i, c := range p.Step.Cases {
 			ok, err := c.Bool(env)
+			if cause := fence.Cause(err); cause != nil {
+				return rules.Result{}, cause
+			}
 			switch {
 			case err != nil:
 				failed = "expression_failed"
@@ -53,6 +56,9 @@ func (a *Activities) Approve(ctx context.Context, in Input) (rules.Result, error
 			return rules.Result{}, err
 		}
 		title, err := p.Step.Title.Render(p.Program.Language, env)
+		if cause := fence.Cause(err); cause != nil {
+			return rules.Result{}, cause
+		}
 		if err != nil {
 			// A question with a hole in it is still a question; the run and its step say what it is about.
 			title = p.Journey.Plan.Nodes[in.Node].Label
@@ -61,4 +67,34 @@ func (a *Activities) Approve(ctx context.Context, in Input) (rules.Result, error
 			ID: punchcard.NewID(punchcard.PrefixApproval), RunID: p.Run.ID, Step: in.Step, CustomerID: p.Customer.ID, Title: title,
 		})
 	})
+}
+
+// Perform does the effect of a node of any kind: at a wait it arms it.
+func (a *Activities) Perform(ctx context.Context, kind rules.Kind, in Input) (rules.Result, error) {
+	switch kind {
+	case rules.KindSend:
+		return a.Send(ctx, in)
+	case rules.KindSay:
+		return a.Say(ctx, in)
+	case rules.KindAsk:
+		return a.Ask(ctx, in)
+	case rules.KindChoose:
+		return a.Choose(ctx, in)
+	case rules.KindReward:
+		return a.Reward(ctx, in)
+	case rules.KindRedeem:
+		return a.Redeem(ctx, in)
+	case rules.KindRelease:
+		return a.Release(ctx, in)
+	case rules.KindConsent:
+		return a.Consent(ctx, in)
+	case rules.KindApprove:
+		return a.Approve(ctx, in)
+	case rules.KindEnd:
+		return a.End(ctx, in)
+	case rules.KindWait, rules.KindAnswer, rules.KindDecision, rules.KindWaitFor, rules.KindCollect:
+		return a.Arm(ctx, in)
+	default:
+		return stuck(CodeFault), nil
+	}
 }

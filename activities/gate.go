@@ -102,7 +102,7 @@ func Gate(f Facts) Verdict {
 		if c.Category != f.Category {
 			continue
 		}
-		if free := capFree(f.Now, f.Handed[c.Category], c); free.After(until) {
+		if free := capFree(f.Now, f.Handed[c.Category], c); free.After(f.Now) && free.After(until) {
 			until, reason = free, ReasonCap
 		}
 	}

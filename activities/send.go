@@ -335,6 +335,9 @@ func wireTemplate(r rules.Rendered) *whatsapp.TemplateMessage {
 
 // unworded is why a text could not be filled in: a rule's no, which a run goes on from.
 func unworded(err error) error {
+	if cause := fence.Cause(err); cause != nil {
+		return cause
+	}
 	if errors.Is(err, rules.ErrEmpty) {
 		return &notSent{ReasonParameterEmpty}
 	}

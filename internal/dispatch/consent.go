@@ -24,7 +24,9 @@ func (r *routing) optIn() error {
 			}
 			ok, err := o.Where.Bool(env)
 			if err != nil || !ok {
-				r.failed(err, "opt_in")
+				if err := r.failed(err, "opt_in"); err != nil {
+					return err
+				}
 				continue
 			}
 		}

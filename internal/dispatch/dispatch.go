@@ -202,3 +202,21 @@ func (d *Dispatcher) routeNext(ctx context.Context, customer string) (routed boo
 	})
 	return routed, seq, err
 }
+
+// Drain does all that is due now, once, and answers whether there was anything. It is for whoever drives time itself.
+func (d *Dispatcher) Drain(ctx context.Context) (bool, error) {
+	worked := false
+	for _, work := range []func(context.Context) (int, error){d.readInbox, d.routeDue, d.deliverDue} {
+		for {
+			n, err := work(ctx)
+			if err != nil {
+				return worked, err
+			}
+			if n == 0 {
+				break
+			}
+			worked = true
+		}
+	}
+	return worked, nil
+}

@@ -67,13 +67,17 @@ func (r *routing) leave(run *punchcard.Run, p *rules.Program, j *rules.Journey) 
 		}
 		ok, err := l.Where.Bool(env)
 		if err != nil || !ok {
-			r.failed(err, j.Name+" leave")
+			if err := r.failed(err, j.Name+" leave"); err != nil {
+				return false, err
+			}
 			continue
 		}
 		end := fence.Ending{Outcome: l.End, Reason: r.event.Name, Goal: l.Goal}
 		if l.Value != nil {
 			if end.Value, err = l.Value.Number(env); err != nil {
-				r.failed(err, j.Name+" leave value")
+				if err := r.failed(err, j.Name+" leave value"); err != nil {
+					return false, err
+				}
 			}
 		}
 		return true, fence.Leave(r.tx, run, end)
@@ -103,8 +107,7 @@ func (r *routing) wake(run *punchcard.Run, p *rules.Program, j *rules.Journey) (
 	}
 	ok, err := where.Bool(env)
 	if err != nil || !ok {
-		r.failed(err, j.Name+" wait")
-		return false, nil
+		return false, r.failed(err, j.Name+" wait")
 	}
 	switch step.Kind {
 	case rules.KindWait:
@@ -141,12 +144,16 @@ func (r *routing) start(touched map[place]bool, open map[place]*punchcard.Run) e
 			}
 			ok, err := enter.Where.Bool(env)
 			if err != nil || !ok {
-				r.failed(err, j.Name+" enter")
+				if err := r.failed(err, j.Name+" enter"); err != nil {
+					return err
+				}
 				continue
 			}
 			key, err := entryKey(enter, env)
 			if err != nil {
-				r.failed(err, j.Name+" enter key")
+				if err := r.failed(err, j.Name+" enter key"); err != nil {
+					return err
+				}
 				continue
 			}
 			at := place{j.Name, key}

@@ -193,8 +193,7 @@ func (r *routing) reply(kind string, menu *fence.Menu) error {
 	words := ""
 	if ok {
 		if words, err = text.Render(r.customer.Language, env); err != nil {
-			r.failed(err, "reply "+kind)
-			return nil
+			return r.failed(err, "reply "+kind)
 		}
 	} else {
 		words = ownWords(kind, r.customer.Language, r.policy.Language, r.policy.Business, env.Points.Balance)

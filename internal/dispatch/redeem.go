@@ -43,7 +43,9 @@ func (r *routing) offerMenu() error {
 	for _, reward := range can[:min(len(can), maxRows)] {
 		title, err := reward.Title.Render(r.customer.Language, env)
 		if err != nil {
-			r.failed(err, "reward "+reward.Name)
+			if err := r.failed(err, "reward "+reward.Name); err != nil {
+				return err
+			}
 			continue
 		}
 		if t := []rune(title); len(t) > maxRowTitle {

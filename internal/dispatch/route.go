@@ -109,14 +109,12 @@ func (r *routing) earn(index int, rule rules.Earn) error {
 	}
 	ok, err := rule.Where.Bool(env)
 	if err != nil || !ok {
-		r.failed(err, "earn")
-		return nil
+		return r.failed(err, "earn")
 	}
 	value, err := rule.Points.Number(env)
 	points := int64(math.Floor(min(value, maxEarned)))
 	if err != nil || points <= 0 {
-		r.failed(err, "earn")
-		return nil
+		return r.failed(err, "earn")
 	}
 	// A rule is known by its event and its place among that event's rules.
 	name := fmt.Sprintf("%s#%d", rule.On, index)
@@ -195,9 +193,13 @@ func (r *routing) env(run *punchcard.Run) (*rules.Env, error) {
 	return fence.Scene{Tx: r.tx, Program: r.policy.Program, Customer: r.customer, Run: run, Event: r.event}.Env()
 }
 
-// failed notes that an expression failed: it counts as false.
-func (r *routing) failed(err error, where string) {
+// failed notes that an expression failed: it counts as false. The error is that of a query, if that is why.
+func (r *routing) failed(err error, where string) error {
+	if cause := fence.Cause(err); cause != nil {
+		return cause
+	}
 	if err != nil {
 		r.d.log.WarnContext(r.ctx, "an expression failed and counts as false", "where", where, "event", r.event.Name, "seq", r.event.Seq, "error", err)
 	}
+	return nil
 }

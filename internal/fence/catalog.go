@@ -116,3 +116,15 @@ func (c *Catalog) Journey(ctx context.Context, version int, name string) (*rules
 	}
 	return p, j, nil
 }
+
+// Publish makes a program the newest version, and answers its number; fresh tells whether it differs from the one before.
+func (c *Catalog) Publish(ctx context.Context, p *rules.Program) (version int, fresh bool, err error) {
+	err = c.store.Update(ctx, func(tx *store.Tx) error {
+		version, fresh, err = tx.Publish(p.Hash, p.Files)
+		return err
+	})
+	if err == nil {
+		c.Refresh()
+	}
+	return version, fresh, err
+}

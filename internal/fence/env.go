@@ -1,6 +1,7 @@
 package fence
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -150,20 +151,33 @@ func tierNow(tx *store.Tx, p *rules.Program, customer string) (string, error) {
 	return p.TierAt(earned), err
 }
 
-// Milestones counts how often each milestone has been reached, by its present value. One whose expression fails counts as not
-// reached: an expression that fails is false.
-func Milestones(p *rules.Program, env *rules.Env) map[string]int64 {
+// Cause is what made an expression fail other than itself: the error of a query that one of its functions made. It is nil for
+// an expression that failed by its own fault, which counts as false.
+func Cause(err error) error {
+	var e *rules.EvalError
+	if errors.As(err, &e) {
+		return e.Unwrap()
+	}
+	return nil
+}
+
+// milestones counts how often each milestone has been reached, by its present value. One whose expression fails is left out.
+func milestones(p *rules.Program, env *rules.Env) (map[string]int64, error) {
 	reached := make(map[string]int64, len(p.Milestones))
 	for _, m := range p.Milestones {
-		if v, err := m.Of.Number(env); err == nil {
+		v, err := m.Of.Number(env)
+		if cause := Cause(err); cause != nil {
+			return nil, cause
+		}
+		if err == nil {
 			reached[m.Name] = m.Nth(v)
 		}
 	}
-	return reached
+	return reached, nil
 }
 
-// Crossed raises milestone.reached for each milestone that lies between before and after and was never reached before.
-func Crossed(tx *store.Tx, p *rules.Program, customer string, before, after map[string]int64, depth int) error {
+// crossed raises milestone.reached for each milestone that lies between before and after and was never reached before.
+func crossed(tx *store.Tx, p *rules.Program, customer string, before, after map[string]int64, depth int) error {
 	for _, m := range p.Milestones {
 		was, known := before[m.Name]
 		if !known {
@@ -205,7 +219,11 @@ func Watch(tx *store.Tx, p *rules.Program, c *punchcard.Customer, depth int, fn 
 	if err != nil {
 		return err
 	}
-	before, tier := Milestones(p, env), env.Customer.Tier
+	tier := env.Customer.Tier
+	before, err := milestones(p, env)
+	if err != nil {
+		return err
+	}
 	if err := fn(); err != nil {
 		return err
 	}
@@ -218,7 +236,11 @@ func Watch(tx *store.Tx, p *rules.Program, c *punchcard.Customer, depth int, fn 
 			return err
 		}
 	}
-	return Crossed(tx, p, c.ID, before, Milestones(p, env), depth)
+	after, err := milestones(p, env)
+	if err != nil {
+		return err
+	}
+	return crossed(tx, p, c.ID, before, after, depth)
 }
 
 // PointsExpiry is when points that are earned now expire, nil for never.

@@ -57,7 +57,7 @@ func (p *Pass) Holds() (bool, error) {
 		return false, err
 	}
 	ok, err := p.Step.If.Bool(env)
-	return ok && err == nil, nil
+	return ok && err == nil, Cause(err)
 }
 
 // ReplyBegun is what an act answers that has committed its intent but is not done: a message that is now `sending`. The wait
@@ -310,6 +310,9 @@ func Counted(tx *store.Tx, p *rules.Program, j *rules.Journey, c *punchcard.Cust
 		return err
 	}
 	enough, err := step.Until.Bool(env)
+	if cause := Cause(err); cause != nil {
+		return cause
+	}
 	switch {
 	case err == nil && enough:
 		return Wake(tx, j, r, rules.OutcomeFull)

@@ -1,0 +1,225 @@
+package simulate_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"punchcard"
+	"punchcard/internal/dispatch"
+	"punchcard/internal/simulate"
+	"punchcard/internal/store"
+	"punchcard/internal/storetest"
+	"punchcard/internal/whatsapp"
+	"punchcard/programs"
+	"punchcard/rules"
+)
+
+// monday is a Monday at ten in the morning in the coffee program's zone: no quiet hours.
+var monday = time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
+
+// outbox is a WhatsApp that accepts everything, unless it is told otherwise.
+type outbox struct {
+	mu   sync.Mutex
+	sent []whatsapp.Message
+	fail []error // what the next calls answer
+}
+
+func (o *outbox) Send(_ context.Context, m whatsapp.Message) (whatsapp.Accepted, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.fail) > 0 {
+		err := o.fail[0]
+		o.fail = o.fail[1:]
+		if err != nil {
+			return whatsapp.Accepted{}, err
+		}
+	}
+	o.sent = append(o.sent, m)
+	return whatsapp.Accepted{ID: fmt.Sprintf("wamid.%d", len(o.sent))}, nil
+}
+
+// each runs a test on every database; fresh gives it, and each of its parts, a database of its own.
+func each(t *testing.T, test func(t *testing.T, fresh func(*testing.T) *store.Store)) {
+	t.Helper()
+	for _, d := range storetest.Dialects {
+		t.Run(string(d), func(t *testing.T) {
+			t.Parallel()
+			test(t, func(t *testing.T) *store.Store {
+				t.Helper()
+				return storetest.New(t, d)
+			})
+		})
+	}
+}
+
+type bundle struct {
+	*simulate.World
+	t    *testing.T
+	wa   *outbox
+	seq  int
+	ctx  context.Context
+	last map[string]int
+}
+
+func setup(t *testing.T, s *store.Store, program fs.FS) *bundle {
+	t.Helper()
+	clock := punchcard.NewManualClock(monday)
+	wa := &outbox{}
+	b := &bundle{World: simulate.NewWorld(s, clock, wa, slog.New(slog.DiscardHandler)), t: t, wa: wa, ctx: context.Background(), last: map[string]int{}}
+	p, problems := rules.Load(program)
+	require.Empty(t, problems)
+	_, _, err := b.Fence.Catalog.Publish(b.ctx, p)
+	require.NoError(t, err)
+	require.NoError(t, s.Update(b.ctx, func(tx *store.Tx) error {
+		_, err := tx.PoolCodes("free-coffee", []string{"POOL1", "POOL2", "POOL3"})
+		return err
+	}))
+	return b
+}
+
+// event sends one event of a customer and lets everything settle.
+func (b *bundle) event(phone, name string, properties map[string]any) {
+	b.t.Helper()
+	b.seq++
+	receipt, err := b.Dispatch.Ingest(b.ctx, []dispatch.Incoming{{
+		ID: fmt.Sprintf("e%d", b.seq), Name: name, Customer: dispatch.Reference{Phone: phone}, Properties: properties,
+		Profile: punchcard.Profile{Language: "en"},
+	}})
+	require.NoError(b.t, err)
+	require.Empty(b.t, receipt.Rejected)
+	require.Equal(b.t, 1, receipt.Accepted)
+	require.NoError(b.t, b.Settle(b.ctx))
+}
+
+// says has the customer write, as a webhook would tell.
+func (b *bundle) says(phone, text string) {
+	b.t.Helper()
+	b.webhook(phone, map[string]any{"type": "text", "text": map[string]any{"body": text}})
+}
+
+// presses has the customer press a button of our newest message.
+func (b *bundle) presses(phone, payload string, of int) {
+	b.t.Helper()
+	b.webhook(phone, map[string]any{
+		"type": "button", "button": map[string]any{"payload": payload, "text": payload},
+		"context": map[string]any{"id": fmt.Sprintf("wamid.%d", of)},
+	})
+}
+
+func (b *bundle) webhook(phone string, message map[string]any) {
+	b.t.Helper()
+	b.seq++
+	message["id"], message["from"], message["timestamp"] = fmt.Sprintf("wamid.in.%d", b.seq), strings.TrimPrefix(phone, "+"), "1749416383"
+	body, err := json.Marshal(map[string]any{"object": "whatsapp_business_account", "entry": []any{map[string]any{"id": "1", "changes": []any{
+		map[string]any{"field": "messages", "value": map[string]any{"messaging_product": "whatsapp", "messages": []any{message}}},
+	}}}})
+	require.NoError(b.t, err)
+	require.NoError(b.t, b.Dispatch.Receive(b.ctx, body))
+	require.NoError(b.t, b.Settle(b.ctx))
+}
+
+// advance lets time pass.
+func (b *bundle) advance(d time.Duration) {
+	b.t.Helper()
+	require.NoError(b.t, b.Advance(b.ctx, d))
+}
+
+// messages lists the templates and texts that have left for a phone since the last call, as "template" or "text: …".
+func (b *bundle) messages(phone string) []string {
+	b.t.Helper()
+	c := b.customer(phone)
+	all, err := b.Store.View(b.ctx).Messages(c.ID, "", 200)
+	require.NoError(b.t, err)
+	var out []string
+	n := 0
+	for i := len(all) - 1; i >= 0; i-- {
+		m := all[i]
+		if m.Direction != punchcard.Outbound {
+			continue
+		}
+		if n++; n <= b.last[phone] {
+			continue
+		}
+		what := m.Template
+		if what == "" {
+			what = "text: " + m.Text
+		}
+		if m.Status != punchcard.MessageAccepted {
+			what += " (" + string(m.Status) + ", " + m.Reason + ")"
+		}
+		out = append(out, what)
+	}
+	b.last[phone] = n
+	return out
+}
+
+func (b *bundle) customer(phone string) *punchcard.Customer {
+	b.t.Helper()
+	c, err := b.Store.View(b.ctx).Identify([]punchcard.Identity{{Kind: punchcard.IdentityPhone, Value: phone}})
+	require.NoError(b.t, err)
+	require.NotNil(b.t, c, "nobody has %s", phone)
+	return c
+}
+
+// outcomes lists a customer's runs as "journey outcome", or "journey live at node", oldest first, replies left out.
+func (b *bundle) outcomes(phone string) []string {
+	b.t.Helper()
+	runs, err := b.Store.View(b.ctx).Runs(b.customer(phone).ID, "", 200)
+	require.NoError(b.t, err)
+	var out []string
+	for i := len(runs) - 1; i >= 0; i-- {
+		r := runs[i]
+		switch {
+		case r.Journey == punchcard.BuiltinReply:
+		case r.Status == punchcard.RunEnded:
+			out = append(out, r.Journey+" "+r.Outcome)
+		default:
+			out = append(out, r.Journey+" "+string(r.Status)+" at "+r.Node+" "+r.Reason)
+		}
+	}
+	return out
+}
+
+func (b *bundle) points(phone string) store.PointsNow {
+	b.t.Helper()
+	p, err := b.Store.View(b.ctx).PointsNow(b.customer(phone).ID)
+	require.NoError(b.t, err)
+	return p
+}
+
+// join brings a customer through the opt-in.
+func (b *bundle) join(phone string) {
+	b.t.Helper()
+	b.event(phone, "registration.received", map[string]any{"source": "web"})
+	b.says(phone, "yes")
+	require.Equal(b.t, []string{"opt_in_request", "opt_in_welcome"}, b.messages(phone))
+}
+
+func coffee() fs.FS { return programs.Coffee() }
+
+// with is the coffee program with some files in another wording.
+func with(files map[string]string) fs.FS {
+	out := fstest.MapFS{}
+	_ = fs.WalkDir(coffee(), ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := fs.ReadFile(coffee(), path)
+		out[path] = &fstest.MapFile{Data: data}
+		return err
+	})
+	for path, text := range files {
+		out[path] = &fstest.MapFile{Data: []byte(text)}
+	}
+	return out
+}

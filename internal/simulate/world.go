@@ -1,0 +1,70 @@
+package simulate
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"punchcard"
+	"punchcard/activities"
+	"punchcard/internal/dispatch"
+	"punchcard/internal/fence"
+	"punchcard/internal/store"
+)
+
+// World is a whole deployment in virtual time, over one database.
+type World struct {
+	Clock    *punchcard.ManualClock
+	Store    *store.Store
+	Fence    *fence.Fence
+	Dispatch *dispatch.Dispatcher
+	Engine   *Engine
+}
+
+// NewWorld puts a deployment together over a migrated database, whose clock becomes clock. Messages go to sender.
+func NewWorld(s *store.Store, clock *punchcard.ManualClock, sender activities.Sender, log *slog.Logger) *World {
+	s.UseClock(clock)
+	f := fence.New(s)
+	engine := NewEngine(clock, &activities.Activities{Fence: f, Sender: sender, Log: log})
+	return &World{Clock: clock, Store: s, Fence: f, Dispatch: dispatch.New(f, engine, log), Engine: engine}
+}
+
+// Settle does all that is to be done now.
+func (w *World) Settle(ctx context.Context) error {
+	for {
+		worked, err := w.Dispatch.Drain(ctx)
+		if err != nil {
+			return err
+		}
+		moved, err := w.Engine.Settle(ctx)
+		if err != nil {
+			return err
+		}
+		if !worked && !moved {
+			return nil
+		}
+	}
+}
+
+// maxWakes bounds how often Advance stops on its way, so that a run that wakes itself for ever is an error.
+const maxWakes = 100_000
+
+// Advance lets time pass, stopping wherever a wait is over.
+func (w *World) Advance(ctx context.Context, d time.Duration) error {
+	end := w.Clock.Now().Add(d)
+	for range maxWakes {
+		if err := w.Settle(ctx); err != nil {
+			return err
+		}
+		due, ok := w.Engine.NextDue()
+		if !ok || due.After(end) {
+			w.Clock.Advance(end.Sub(w.Clock.Now()))
+			return w.Settle(ctx)
+		}
+		if step := due.Sub(w.Clock.Now()); step > 0 {
+			w.Clock.Advance(step)
+		}
+	}
+	return fmt.Errorf("runs woke more than %d times within %s: one of them waits in a circle", maxWakes, d)
+}
