@@ -149,3 +149,18 @@ func TestCustomer(t *testing.T) {
 		require.Equal(h.t, all, paged)
 	})
 }
+
+func TestAddIdentities(t *testing.T) {
+	t.Parallel()
+	each(t, func(h *house) {
+		c, other := h.customer("1"), h.customer("2")
+		h.do(func(tx *store.Tx) error { return tx.AddIdentities(c, []punchcard.Identity{external("1"), phone("+4520123456")}) })
+		err := h.try(func(tx *store.Tx) error {
+			return tx.AddIdentities(other, []punchcard.Identity{external("3"), phone("+4520123456")})
+		})
+		require.Equal(h.t, punchcard.CodeConflict, punchcard.CodeOf(err))
+		names, err := h.view().Identities(other.ID)
+		require.NoError(h.t, err)
+		require.Len(h.t, names, 1, "nothing of what was refused is kept")
+	})
+}

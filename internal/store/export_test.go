@@ -5,6 +5,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/pressly/goose/v3"
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
 )
@@ -53,5 +54,22 @@ func (s *Store) Pools(t *testing.T) (write, read *sql.DB) {
 	return write, read
 }
 
+// Provider is the store's migrations.
+func (s *Store) Provider(t *testing.T) *goose.Provider {
+	t.Helper()
+	p, err := s.provider()
+	require.NoError(t, err)
+	return p
+}
+
+// Settle writes what time has done to a customer's points.
+func (tx *Tx) Settle(customer string) error {
+	_, _, err := tx.settle(customer)
+	return err
+}
+
 // IsDuplicate is isDuplicate.
 var IsDuplicate = isDuplicate
+
+// HidePassword is hidePassword.
+var HidePassword = hidePassword

@@ -33,7 +33,7 @@ func (tx *Tx) MessageByWamid(wamid string) (*punchcard.Message, error) {
 
 // MessageOfEffect reads the outbound message of a run's effect, or nil.
 func (tx *Tx) MessageOfEffect(run string, step int) (*punchcard.Message, error) {
-	return one[punchcard.Message](tx.db.Where("run_id = ? AND step = ? AND direction = ?", run, step, punchcard.Outbound))
+	return one[punchcard.Message](tx.db.Where("run_id = ? AND step = ? AND direction = 'out'", run, step))
 }
 
 // Messages lists a customer's messages, newest first, before the one with that id (empty: from the newest).

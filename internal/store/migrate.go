@@ -27,7 +27,7 @@ func (s *Store) provider() (*goose.Provider, error) {
 	var options []goose.ProviderOption
 	if s.dialect == Postgres {
 		// Processes that start together wait for the one that migrates.
-		locker, err := gooselock.NewPostgresSessionLocker()
+		locker, err := gooselock.NewPostgresSessionLocker(gooselock.WithLockTimeout(1, 300)) // each second, for five minutes
 		if err != nil {
 			return nil, err
 		}

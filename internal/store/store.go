@@ -7,7 +7,7 @@
 // Methods of Tx answer gorm.ErrRecordNotFound as a *punchcard.Error with CodeNotFound where a person named the thing, and
 // nil where its absence is ordinary; each says which.
 //
-// The statuses that partial indexes name stand in queries as literals: with a parameter in their place the planners cannot
+// What partial indexes name stands in queries as literals: with a parameter in their place the planners cannot
 // know that the index serves.
 package store
 
@@ -309,7 +309,8 @@ func IsOutage(err error) bool {
 	return errors.As(err, &netErr) || errors.Is(err, sql.ErrConnDone) ||
 		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || errors.Is(err, io.EOF) ||
 		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) ||
-		errors.Is(err, syscall.EPIPE) || strings.Contains(err.Error(), "conn closed") || strings.Contains(err.Error(), "bad connection")
+		errors.Is(err, syscall.EPIPE) || strings.Contains(err.Error(), "conn closed") || strings.Contains(err.Error(), "bad connection") ||
+		strings.Contains(err.Error(), "database is closed")
 }
 
 // one reads the single row that q selects into a T, or answers nil when there is none.

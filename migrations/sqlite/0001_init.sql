@@ -11,12 +11,12 @@ CREATE TABLE programs (
 
 -- What this deployment is: the clock's anchor and speed.
 CREATE TABLE settings (
-    name  text PRIMARY KEY,
+    name  text NOT NULL PRIMARY KEY,
     value text NOT NULL
 );
 
 CREATE TABLE api_keys (
-    id         text        PRIMARY KEY,
+    id         text        NOT NULL PRIMARY KEY,
     name       text        NOT NULL,
     hash       text        NOT NULL UNIQUE, -- SHA-256 of the secret: the secret itself is shown once and never kept
     created_at timestamp NOT NULL,
@@ -24,7 +24,7 @@ CREATE TABLE api_keys (
 );
 
 CREATE TABLE customers (
-    id         text        PRIMARY KEY,
+    id         text        NOT NULL PRIMARY KEY,
     name       text        NOT NULL,
     language   text        NOT NULL,
     timezone   text        NOT NULL,
@@ -67,7 +67,7 @@ CREATE INDEX events_parked ON events (seq) WHERE status = 'parked';
 
 -- Customers with events to route: the queue that dispatch claims from. A row outlives its claim until no event is pending.
 CREATE TABLE pending_customers (
-    customer_id text        PRIMARY KEY REFERENCES customers (id),
+    customer_id text        NOT NULL PRIMARY KEY REFERENCES customers (id),
     due_at      timestamp NOT NULL, -- machine time: claims and retries are about machines
     claimed_by  text        NOT NULL
 );
@@ -136,7 +136,7 @@ CREATE TABLE consent_states (
 );
 
 CREATE TABLE runs (
-    id          text             PRIMARY KEY,
+    id          text             NOT NULL PRIMARY KEY,
     journey     text             NOT NULL,
     version     integer          NOT NULL CHECK (version >= 0), -- 0: a built-in journey
     customer_id text             NOT NULL REFERENCES customers (id),
@@ -204,7 +204,7 @@ CREATE TABLE outbox (
 CREATE INDEX outbox_due ON outbox (due_at, seq);
 
 CREATE TABLE approvals (
-    id          text        PRIMARY KEY,
+    id          text        NOT NULL PRIMARY KEY,
     run_id      text        NOT NULL REFERENCES runs (id),
     step        integer     NOT NULL,
     customer_id text        NOT NULL REFERENCES customers (id),
@@ -220,7 +220,7 @@ CREATE TABLE approvals (
 CREATE INDEX approvals_pending ON approvals (created_at) WHERE status = 'pending';
 
 CREATE TABLE points (
-    customer_id text   PRIMARY KEY REFERENCES customers (id),
+    customer_id text   NOT NULL PRIMARY KEY REFERENCES customers (id),
     available   bigint NOT NULL CHECK (available >= 0),
     pending     bigint NOT NULL CHECK (pending >= 0),
     held        bigint NOT NULL CHECK (held >= 0),
@@ -259,7 +259,7 @@ CREATE TABLE ledger_entries (
 CREATE INDEX ledger_entries_customer ON ledger_entries (customer_id, id);
 
 CREATE TABLE grants (
-    id            text             PRIMARY KEY,
+    id            text             NOT NULL PRIMARY KEY,
     customer_id   text             NOT NULL REFERENCES customers (id),
     reward        text             NOT NULL,
     version       integer          NOT NULL,
@@ -280,7 +280,7 @@ CREATE INDEX grants_reward ON grants (reward, created_at);
 CREATE INDEX grants_run ON grants (run_id) WHERE status = 'held';
 
 CREATE TABLE points_holds (
-    grant_id    text        PRIMARY KEY REFERENCES grants (id),
+    grant_id    text        NOT NULL PRIMARY KEY REFERENCES grants (id),
     customer_id text        NOT NULL REFERENCES customers (id),
     points      bigint      NOT NULL CHECK (points > 0),
     parts       text       NOT NULL,
@@ -290,7 +290,7 @@ CREATE TABLE points_holds (
 
 -- A code goes to one grant only. What was taken keeps its grant for ever, so it is never pooled again.
 CREATE TABLE reward_codes (
-    code       text        PRIMARY KEY CHECK (code <> ''),
+    code       text        NOT NULL PRIMARY KEY CHECK (code <> ''),
     reward     text        NOT NULL,
     grant_id   text        UNIQUE REFERENCES grants (id),
     created_at timestamp NOT NULL
@@ -299,11 +299,11 @@ CREATE INDEX reward_codes_free ON reward_codes (reward, code) WHERE grant_id IS 
 
 -- One row a reward with a limit over all customers: locked while its grants are counted.
 CREATE TABLE reward_locks (
-    reward text PRIMARY KEY
+    reward text NOT NULL PRIMARY KEY
 );
 
 CREATE TABLE redemptions (
-    id          text        PRIMARY KEY,
+    id          text        NOT NULL PRIMARY KEY,
     customer_id text        NOT NULL REFERENCES customers (id),
     reward      text        NOT NULL,
     run_id      text        NOT NULL,
@@ -317,7 +317,7 @@ CREATE TABLE redemptions (
 CREATE INDEX redemptions_customer ON redemptions (customer_id, created_at);
 
 CREATE TABLE messages (
-    id          text        PRIMARY KEY,
+    id          text        NOT NULL PRIMARY KEY,
     customer_id text        NOT NULL REFERENCES customers (id),
     run_id      text        NOT NULL, -- empty for an inbound one
     step        integer     NOT NULL,
