@@ -154,7 +154,9 @@ func TestAddIdentities(t *testing.T) {
 	t.Parallel()
 	each(t, func(h *house) {
 		c, other := h.customer("1"), h.customer("2")
-		h.do(func(tx *store.Tx) error { return tx.AddIdentities(c, []punchcard.Identity{external("1"), phone("+4520123456")}) })
+		h.do(func(tx *store.Tx) error {
+			return tx.AddIdentities(c, []punchcard.Identity{external("1"), phone("+4520123456")})
+		})
 		err := h.try(func(tx *store.Tx) error {
 			return tx.AddIdentities(other, []punchcard.Identity{external("3"), phone("+4520123456")})
 		})

@@ -353,7 +353,7 @@ func TestQueriesUseIndexes(t *testing.T) {
 			"ClaimInbox":      {"inbox_pending", func(tx *store.Tx) error { _, err := tx.ClaimInbox(0, time.Minute); return err }},
 			"ParkedEvents":    {"events_parked", func(tx *store.Tx) error { _, err := tx.ParkedEvents(0, 10); return err }},
 			"HeldRuns":        {"runs_held", func(tx *store.Tx) error { _, err := tx.HeldRuns("cart"); return err }},
-			"HeldGrants":      {"grants_run", func(tx *store.Tx) error { _, err := tx.HeldGrants("run_1"); return err }},
+			"HeldGrants":      {"grants_", func(tx *store.Tx) error { _, err := tx.HeldGrants("run_1"); return err }},
 			"PointsNow":       {"points_lots_open", func(tx *store.Tx) error { _, err := tx.PointsNow("cus_1"); return err }},
 			"TakeCode":        {"reward_codes_free", func(tx *store.Tx) error { _, err := tx.TakeCode("r", "g"); return err }},
 			"SentTimes":       {"messages_", func(tx *store.Tx) error { _, err := tx.SentTimes("cus_1", "marketing", monday); return err }},
