@@ -1,0 +1,109 @@
+// Command punchcard runs WhatsApp rewards programs.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// cli is the command line: every flag can also be set by its environment variable, and every secret by a file that a variable
+// of the same name with _FILE at its end names.
+type cli struct {
+	Dev     devCmd     `cmd:"" help:"Run everything on this machine: to try, to develop, to show. Loopback only."`
+	Serve   serveCmd   `cmd:"" help:"Run the API and dispatch, against PostgreSQL and Temporal."`
+	Worker  workerCmd  `cmd:"" help:"Run the workers that journeys' runs live on, against PostgreSQL and Temporal."`
+	Migrate migrateCmd `cmd:"" help:"Bring the database's schema up to this program's."`
+	Program programCmd `cmd:"" help:"Check a program's folder, or publish it."`
+	Keys    keysCmd    `cmd:"" help:"Make, list and revoke keys to the API."`
+	Phone   phoneCmd   `cmd:"" help:"Run the WhatsApp simulator with its phone page alone."`
+	Version versionCmd `cmd:"" help:"Say which version this is."`
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:]))
+}
+
+// run parses and runs one command, and answers the process's exit code.
+func run(ctx context.Context, args []string) int {
+	loadSecretFiles()
+	var c cli
+	parser, err := kong.New(&c,
+		kong.Name("punchcard"),
+		kong.Description("WhatsApp rewards programs: journeys as text, runs as Temporal workflows."),
+		kong.DefaultEnvars("PUNCHCARD"),
+		kong.UsageOnError(),
+	)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "punchcard:", err)
+		return 1
+	}
+	k, err := parser.Parse(args)
+	if err != nil {
+		parser.FatalIfErrorf(err)
+		return 2
+	}
+	k.BindTo(ctx, (*context.Context)(nil))
+	if err := k.Run(); err != nil {
+		if !errors.Is(err, errSaid) {
+			fmt.Fprintln(os.Stderr, "punchcard:", err)
+		}
+		return 1
+	}
+	return 0
+}
+
+// errSaid is the error of a command that has already said what is wrong.
+var errSaid = errors.New("")
+
+// loadSecretFiles sets each PUNCHCARD_… variable whose PUNCHCARD_…_FILE names a file to that file's content. A variable that
+// is set already stays. A file that cannot be read is left to the flag that misses its value.
+func loadSecretFiles() {
+	for _, kv := range os.Environ() {
+		name, path, _ := strings.Cut(kv, "=")
+		target, ok := strings.CutSuffix(name, "_FILE")
+		if !ok || !strings.HasPrefix(name, "PUNCHCARD_") || os.Getenv(target) != "" {
+			continue
+		}
+		content, err := os.ReadFile(path) //nolint:gosec // the operator names the file
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "punchcard: %s: %v\n", name, err)
+			continue
+		}
+		_ = os.Setenv(target, strings.TrimSpace(string(content))) // fails only for an impossible name
+	}
+}
+
+type versionCmd struct{}
+
+// Run says the version that the binary was built from.
+func (versionCmd) Run() error {
+	fmt.Println("punchcard", version())
+	return nil
+}
+
+// version is the module's version, or the commit for a build from a checkout.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
+			return s.Value[:12]
+		}
+	}
+	return "devel"
+}

@@ -1,0 +1,220 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	temporallog "go.temporal.io/sdk/log"
+
+	"punchcard/activities"
+	"punchcard/internal/fence"
+	"punchcard/internal/store"
+	"punchcard/internal/whatsapp"
+	"punchcard/rules"
+	"punchcard/workflows"
+)
+
+// databaseFlags say where the facts are kept.
+type databaseFlags struct {
+	Database string `required:"" placeholder:"URL" help:"postgres://user:password@host/database, or the path of an SQLite file."`
+}
+
+// temporalFlags say where runs live.
+type temporalFlags struct {
+	TemporalAddress   string `default:"localhost:7233" help:"Address of the Temporal frontend."`
+	TemporalNamespace string `default:"default" help:"Temporal namespace; one for each deployment."`
+	TemporalTLS       bool   `name:"temporal-tls" help:"Connect to Temporal by TLS."`
+	TemporalAPIKey    string `name:"temporal-api-key" help:"API key of Temporal Cloud; implies TLS."`
+	TemporalUI        string `name:"temporal-ui" default:"http://localhost:8233" help:"Address of the Temporal UI, for links."`
+}
+
+// whatsappFlags say which number sends.
+type whatsappFlags struct {
+	WhatsappURL           string   `name:"whatsapp-url" default:"https://graph.facebook.com" help:"Base URL of the Cloud API."`
+	WhatsappVersion       string   `name:"whatsapp-version" default:"v26.0" help:"Version of the Graph API."`
+	WhatsappPhoneNumberID string   `name:"whatsapp-phone-number-id" required:"" help:"Id of the business's number."`
+	WhatsappAccountID     string   `name:"whatsapp-account-id" required:"" help:"Id of the WhatsApp business account."`
+	WhatsappToken         string   `name:"whatsapp-token" required:"" help:"Token of the Cloud API."`
+	WhatsappAppSecret     []string `name:"whatsapp-app-secret" help:"App secret that signs webhooks; two while it is changed."`
+	WhatsappVerifyToken   string   `name:"whatsapp-verify-token" help:"Token of the webhook's handshake."`
+}
+
+func (f whatsappFlags) client() *whatsapp.Client {
+	return whatsapp.New(whatsapp.Config{
+		BaseURL: f.WhatsappURL, Version: f.WhatsappVersion, PhoneNumberID: f.WhatsappPhoneNumberID,
+		AccountID: f.WhatsappAccountID, Token: f.WhatsappToken,
+	})
+}
+
+// newLog writes to standard error, for people.
+func newLog(level slog.Level) *slog.Logger {
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+}
+
+// openStore opens a database whose schema is this program's.
+func openStore(ctx context.Context, dsn string) (*store.Store, error) {
+	s, err := store.Open(ctx, dsn)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.CheckSchema(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	clock, err := storedClock(ctx, s)
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	s.UseClock(clock)
+	return s, nil
+}
+
+// dial connects to Temporal. It waits for the server for as long as ctx lets it.
+func (f temporalFlags) dial(ctx context.Context, log *slog.Logger) (client.Client, error) {
+	options := client.Options{
+		HostPort: f.TemporalAddress, Namespace: f.TemporalNamespace,
+		Logger: temporallog.NewStructuredLogger(slog.New(atLeast{log.Handler(), slog.LevelWarn})),
+	}
+	if f.TemporalTLS || f.TemporalAPIKey != "" {
+		options.ConnectionOptions.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	if f.TemporalAPIKey != "" {
+		options.Credentials = client.NewAPIKeyStaticCredentials(f.TemporalAPIKey)
+	}
+	c, err := client.DialContext(ctx, options)
+	if err != nil {
+		return nil, fmt.Errorf("reach Temporal at %s: %w", f.TemporalAddress, err)
+	}
+	return c, nil
+}
+
+// atLeast drops what is logged below a level.
+type atLeast struct {
+	slog.Handler
+	level slog.Level
+}
+
+func (h atLeast) Enabled(ctx context.Context, l slog.Level) bool {
+	return l >= h.level && h.Handler.Enabled(ctx, l)
+}
+
+func (h atLeast) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return atLeast{h.Handler.WithAttrs(attrs), h.level}
+}
+
+func (h atLeast) WithGroup(name string) slog.Handler {
+	return atLeast{h.Handler.WithGroup(name), h.level}
+}
+
+// newActivities are the effects of runs on this store and that number.
+func newActivities(f *fence.Fence, sender activities.Sender, log *slog.Logger) *activities.Activities {
+	return &activities.Activities{Fence: f, Sender: sender, Log: log}
+}
+
+// listen opens a port. The error names the flag that chooses another.
+func listen(address, flag string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		if strings.Contains(err.Error(), "address already in use") {
+			_, port, _ := net.SplitHostPort(address)
+			return nil, fmt.Errorf("port %s is in use by another program: stop that one, or choose another port with %s", port, flag)
+		}
+		return nil, fmt.Errorf("listen on %s: %w", address, err)
+	}
+	return l, nil
+}
+
+// shutdownGrace is how long requests that are under way may take when the process stops.
+const shutdownGrace = 10 * time.Second
+
+// serveHTTP serves until ctx ends, then lets requests that are under way finish.
+func serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
+	server := &http.Server{
+		Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 64 << 10,
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(l) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	//nolint:contextcheck // ctx is over; what is under way has its own time
+	grace, cancel := context.WithTimeout(context.Background(), shutdownGrace)
+	defer cancel()
+	if err := server.Shutdown(grace); err != nil {
+		_ = server.Close()
+	}
+	return nil
+}
+
+// temporalURL is the address of a workflow's page.
+func temporalURL(ui, namespace string) func(workflowID string) string {
+	return func(workflowID string) string {
+		return strings.TrimSuffix(ui, "/") + workflows.UIPath(namespace, workflowID)
+	}
+}
+
+// pushTemplates makes WhatsApp know every wording of a program's templates. It answers how many were new there.
+func pushTemplates(ctx context.Context, c *whatsapp.Client, p *rules.Program) (int, error) {
+	known, err := c.ListTemplates(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("list the templates at WhatsApp: %w", err)
+	}
+	have := map[[2]string]bool{}
+	for _, t := range known {
+		have[[2]string{t.Name, t.Language}] = true
+	}
+	added := 0
+	for _, t := range p.Templates {
+		for _, lang := range t.Languages() {
+			w := t.Wire(lang)
+			if have[[2]string{w.Name, w.Language}] {
+				continue
+			}
+			if _, err := c.CreateTemplate(ctx, templateSpec(w)); err != nil && !whatsapp.IsDuplicateTemplate(err) {
+				return added, fmt.Errorf("create template %s in %s at WhatsApp: %w", t.Name, lang, err)
+			}
+			added++
+		}
+	}
+	return added, nil
+}
+
+func templateSpec(w rules.WireTemplate) whatsapp.TemplateSpec {
+	spec := whatsapp.TemplateSpec{Name: w.Name, Language: w.Language, Category: w.Category}
+	if w.Header != "" {
+		spec.Components = append(spec.Components, whatsapp.Component{Type: whatsapp.ComponentHeader, Format: "TEXT", Text: w.Header})
+	}
+	body := whatsapp.Component{Type: whatsapp.ComponentBody, Text: w.Body}
+	if len(w.Examples) > 0 {
+		body.Example = &whatsapp.Example{BodyText: [][]string{w.Examples}}
+	}
+	spec.Components = append(spec.Components, body)
+	if w.Footer != "" {
+		spec.Components = append(spec.Components, whatsapp.Component{Type: whatsapp.ComponentFooter, Text: w.Footer})
+	}
+	if len(w.Buttons) == 0 {
+		return spec
+	}
+	buttons := whatsapp.Component{Type: whatsapp.ComponentButtons}
+	for _, b := range w.Buttons {
+		switch b.Kind {
+		case rules.ButtonQuickReply:
+			buttons.Buttons = append(buttons.Buttons, whatsapp.ButtonSpec{Type: whatsapp.ButtonQuickReply, Text: b.Text})
+		case rules.ButtonCopyCode:
+			buttons.Buttons = append(buttons.Buttons, whatsapp.ButtonSpec{Type: whatsapp.ButtonCopyCode, Example: whatsapp.Samples{b.Example}})
+		}
+	}
+	spec.Components = append(spec.Components, buttons)
+	return spec
+}

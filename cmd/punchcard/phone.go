@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+
+	"golang.org/x/sync/errgroup"
+
+	"punchcard"
+	"punchcard/internal/whatsapp/simulator"
+)
+
+type phoneCmd struct {
+	Port          int    `default:"8090" help:"Port of the simulator and its phone page, on loopback."`
+	WebhookURL    string `default:"http://127.0.0.1:8080/webhooks/whatsapp" help:"Where webhooks go."`
+	AppSecret     string `default:"dev" help:"Signs webhooks."`
+	VerifyToken   string `default:"dev" help:"Token of the webhook's handshake."`
+	Token         string `default:"dev" help:"Token that the Graph side asks for."`
+	PhoneNumberID string `default:"1001" help:"Id of the business's number."`
+	AccountID     string `default:"2001" help:"Id of the WhatsApp business account."`
+	BusinessPhone string `default:"+4570000000" help:"The business's number."`
+	Business      string `default:"Punchcard" help:"The business's name, as customers see it."`
+	Data          string `placeholder:"FILE" help:"Journal; without it everything is in memory."`
+}
+
+// Run runs the simulator alone, until it is told to stop.
+func (c phoneCmd) Run(ctx context.Context) (err error) {
+	log := newLog(slog.LevelInfo)
+	l, err := listen(loopback(c.Port), "--port")
+	if err != nil {
+		return err
+	}
+	sim, err := simulator.New(simulator.Options{
+		Clock: punchcard.SystemClock{}, WebhookURL: c.WebhookURL, AppSecret: c.AppSecret, VerifyToken: c.VerifyToken, Token: c.Token,
+		PhoneNumberID: c.PhoneNumberID, AccountID: c.AccountID, BusinessPhone: c.BusinessPhone, Business: c.Business,
+		DataFile: c.Data, Logger: log,
+	})
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	defer func() { err = errors.Join(err, sim.Close()) }()
+	fmt.Printf("The phone page is at http://%s\n", l.Addr())
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return sim.Run(ctx) })
+	g.Go(func() error { return serveHTTP(ctx, l, sim.Handler()) })
+	return g.Wait()
+}
+
+// loopback is a port on this machine's own address.
+func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"golang.org/x/sync/errgroup"
+
+	"punchcard/api"
+	"punchcard/internal/dispatch"
+	"punchcard/internal/fence"
+	"punchcard/workflows"
+)
+
+type serveCmd struct {
+	databaseFlags
+	temporalFlags
+	whatsappFlags
+
+	Listen string `default:":8080" help:"Address of the API and the webhook."`
+}
+
+// Run serves the API and dispatches, until it is told to stop.
+func (c serveCmd) Run(ctx context.Context) (err error) {
+	if len(c.WhatsappAppSecret) == 0 || c.WhatsappVerifyToken == "" {
+		return fmt.Errorf("webhooks cannot be verified: set --whatsapp-app-secret and --whatsapp-verify-token")
+	}
+	log := newLog(slog.LevelInfo)
+	s, err := openStore(ctx, c.Database)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	tc, err := c.dial(ctx, log)
+	if err != nil {
+		return err
+	}
+	defer tc.Close()
+	if err := workflows.EnsureSearchAttributes(ctx, tc, c.TemporalNamespace); err != nil {
+		return err
+	}
+	l, err := listen(c.Listen, "--listen")
+	if err != nil {
+		return err
+	}
+	f := fence.New(s)
+	d := dispatch.New(f, workflows.NewEngine(tc, s.Clock().Business(1e9).Seconds()), log)
+	handler := api.New(api.Options{
+		Store: s, Dispatch: d, Catalog: f.Catalog, Keys: &api.StoreKeys{Store: s}, AppSecrets: c.WhatsappAppSecret,
+		VerifyToken: c.WhatsappVerifyToken, TemporalURL: temporalURL(c.TemporalUI, c.TemporalNamespace), WorkflowID: workflows.WorkflowID,
+		Ready: readiness{"database": s.Ping, "temporal": pingTemporal(tc), "program": published(f)}.check,
+		Log:   log, Version: version(),
+	})
+	log.InfoContext(ctx, "punchcard serves", "address", l.Addr().String())
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return d.Run(ctx) })
+	g.Go(func() error { return serveHTTP(ctx, l, handler) })
+	return g.Wait()
+}
+
+type workerCmd struct {
+	databaseFlags
+	temporalFlags
+	whatsappFlags
+}
+
+// Run runs the workers, until it is told to stop.
+func (c workerCmd) Run(ctx context.Context) (err error) {
+	log := newLog(slog.LevelInfo)
+	s, err := openStore(ctx, c.Database)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	tc, err := c.dial(ctx, log)
+	if err != nil {
+		return err
+	}
+	defer tc.Close()
+	if err := workflows.EnsureSearchAttributes(ctx, tc, c.TemporalNamespace); err != nil {
+		return err
+	}
+	fatal := make(chan error, 2)
+	w := workflows.NewWorker(tc, newActivities(fence.New(s), c.client(), log), workflows.Options{
+		Effects: databaseEffects, Fatal: func(err error) { fatal <- err },
+	})
+	if err := w.Start(); err != nil {
+		return err
+	}
+	defer w.Stop()
+	log.InfoContext(ctx, "punchcard works", "temporal", c.TemporalAddress)
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-fatal:
+		return err
+	}
+}
+
+// databaseEffects is how many effects on the database a worker does at a time: a few times the connections that it has, so
+// that these are never idle.
+const databaseEffects = 64
