@@ -31,5 +31,5 @@
 //
 // The Graph side asks for the bearer token. The person side and the phone page have no password: whoever reaches the
 // port may be any customer, which is what they are for. Bind it to the loopback address. A page of another site cannot
-// post to it: the person side takes JSON only, and nothing whose Origin is another host.
+// post to it: the person side takes nothing whose Origin is another host, and answers to this machine's own names only.
 package simulator

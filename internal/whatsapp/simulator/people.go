@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"mime"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -17,10 +17,15 @@ import (
 // maxPersonBody bounds a request to the person side, in bytes: the longest text, escaped, and room.
 const maxPersonBody = 64 << 10
 
-// own refuses what the page of another site could post: anything whose Origin is another host, and a body that is not
-// declared as JSON, which a form cannot do.
+// own refuses what the page of another site could read or post: anything whose Origin is another host, which a browser names
+// with every post, and anything whose host is not this machine's own, which a name that was pointed here would be. What kind of
+// content a post declares does not matter: curl calls everything a form.
 func own(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		if !loopback(r.Host) {
+			problem(w, http.StatusForbidden, "this is for this machine only: call it as localhost or 127.0.0.1")
+			return
+		}
 		if origin := r.Header.Get("Origin"); origin != "" {
 			u, err := url.Parse(origin)
 			if err != nil || u.Host == "" || !strings.EqualFold(u.Host, r.Host) {
@@ -28,15 +33,17 @@ func own(next http.HandlerFunc) http.HandlerFunc {
 				return
 			}
 		}
-		if r.Method == http.MethodPost {
-			kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-			if err != nil || kind != "application/json" {
-				problem(w, http.StatusUnsupportedMediaType, "Content-Type must be application/json")
-				return
-			}
-		}
 		next(w, r)
 	}
+}
+
+// loopback tells whether a request's host is a name of this machine.
+func loopback(host string) bool {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	ip := net.ParseIP(strings.Trim(host, "[]"))
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
 
 // readPerson decodes a body, or answers why not.

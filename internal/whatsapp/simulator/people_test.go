@@ -88,8 +88,8 @@ func TestPeopleRefusals(t *testing.T) {
 		"body too long":       {http.MethodPost, chat, object{"text": strings.Repeat("x", maxPersonBody)}, nil, 413},
 		"nested without end":  {http.MethodPost, chat, `{"text":` + strings.Repeat("[", 20_000), nil, 400},
 		"no button":           {http.MethodPost, chat, object{"press": "x"}, nil, 409},
-		"a form":              {http.MethodPost, chat, "text=x", []string{"Content-Type", "application/x-www-form-urlencoded"}, 415},
-		"plain text":          {http.MethodPost, chat, `{"text":"x"}`, []string{"Content-Type", "text/plain"}, 415},
+		"a form":              {http.MethodPost, chat, "text=x", []string{"Content-Type", "application/x-www-form-urlencoded"}, 400},
+		"a name pointed here": {http.MethodPost, chat, object{"text": "x"}, []string{"Host", "evil.example:8090"}, 403},
 		"another site":        {http.MethodPost, chat, object{"text": "x"}, []string{"Origin", "https://evil.example"}, 403},
 		"a sandbox":           {http.MethodPost, chat, object{"text": "x"}, []string{"Origin", "null"}, 403},
 		"another port":        {http.MethodPost, "/people", object{"phone": mia}, []string{"Origin", "http://127.0.0.1:1"}, 403},
@@ -105,6 +105,8 @@ func TestPeopleRefusals(t *testing.T) {
 	}
 	code, _ := w.call(http.MethodPost, chat, object{"text": "x"}, "Origin", w.address, "Content-Type", "application/json; charset=utf-8")
 	require.Equal(t, http.StatusCreated, code, "our own page may")
+	code, _ = w.call(http.MethodPost, chat, object{"text": "x"}, "Content-Type", "application/x-www-form-urlencoded")
+	require.Equal(t, http.StatusCreated, code, "curl -d declares a form and sends JSON")
 	require.Empty(t, w.chat("+4599999999"))
 }
 
@@ -116,7 +118,7 @@ func FuzzPerson(f *testing.F) {
 	require.NoError(f, err)
 	handler := sim.Handler()
 	f.Fuzz(func(t *testing.T, phone, body string) {
-		r := httptest.NewRequest(http.MethodPost, "/people/x/messages", strings.NewReader(body))
+		r := httptest.NewRequest(http.MethodPost, "http://localhost/people/x/messages", strings.NewReader(body))
 		r.URL.Path, r.URL.RawPath = "/people/"+phone+"/messages", ""
 		r.Header.Set("Content-Type", "application/json")
 		w := httptest.NewRecorder()

@@ -154,6 +154,9 @@ func (w *world) call(method, path string, body any, headers ...string) (int, map
 	req.Header.Set("Content-Type", "application/json")
 	for i := 0; i+1 < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])
+		if headers[i] == "Host" {
+			req.Host = headers[i+1]
+		}
 	}
 	res, err := http.DefaultClient.Do(req)
 	require.NoError(w.t, err)
