@@ -101,7 +101,7 @@ func TestRouting(t *testing.T) {
 		have, err := h.view().Event("a")
 		require.NoError(h.t, err)
 		require.Equal(h.t, a, have)
-		require.Equal(h.t, at(monday.Add(time.Second)), have.RoutedAt)
+		require.Equal(h.t, new(monday.Add(time.Second)), have.RoutedAt)
 
 		// The second fails three times and is parked, whatever its error holds.
 		require.Equal(h.t, "b", next().ID)

@@ -168,4 +168,3 @@ func noErrors(t *testing.T, errs []error) {
 	}
 }
 
-func at[T any](v T) *T { return &v }

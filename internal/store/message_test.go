@@ -27,7 +27,7 @@ func TestMessage(t *testing.T) {
 		c := h.customer("1")
 		m := h.message(c.ID, "run_1", 1)
 		m.Template, m.Language, m.Topic, m.Text, m.Version, m.ReplyTo = "cart_reminder", "da", "reminders", "Hej 👋", "cart_reminder_ab12", "wamid.0"
-		m.Reason, m.ErrorCode, m.GrantID, m.RetryAt, m.HandedAt = "quiet_hours", 131047, "grt_1", at(monday.Add(time.Hour)), at(monday)
+		m.Reason, m.ErrorCode, m.GrantID, m.RetryAt, m.HandedAt = "quiet_hours", 131047, "grt_1", new(monday.Add(time.Hour)), new(monday)
 		require.True(h.t, h.addMessage(m))
 		have, err := h.view().Message(m.ID)
 		require.NoError(h.t, err)
@@ -43,7 +43,7 @@ func TestMessage(t *testing.T) {
 		require.Nil(h.t, of)
 
 		h.clock.Advance(time.Minute)
-		m.Wamid, m.Status, m.RetryAt, m.Reason, m.ErrorCode = at("wamid.1"), punchcard.MessageAccepted, nil, "", 0
+		m.Wamid, m.Status, m.RetryAt, m.Reason, m.ErrorCode = new("wamid.1"), punchcard.MessageAccepted, nil, "", 0
 		h.do(func(tx *store.Tx) error { return tx.SaveMessage(m) })
 		byWamid, err := h.view().MessageByWamid("wamid.1")
 		require.NoError(h.t, err)
@@ -70,7 +70,7 @@ func TestMessage(t *testing.T) {
 		require.True(h.t, h.addMessage(h.message(c.ID, "run_1", 2)))
 		last, err = h.view().LastInbound(c.ID)
 		require.NoError(h.t, err)
-		require.Equal(h.t, at(monday.Add(2*time.Minute)), last)
+		require.Equal(h.t, new(monday.Add(2*time.Minute)), last)
 
 		page, err := h.view().Messages(c.ID, "", 3)
 		require.NoError(h.t, err)
@@ -96,13 +96,13 @@ func TestSentTimes(t *testing.T) {
 			m.Status, m.Category, m.HandedAt = status, category, handed
 			require.True(h.t, h.addMessage(m))
 		}
-		add(punchcard.MessageSending, "marketing", at(monday.Add(2*time.Second)))
-		add(punchcard.MessageRead, "marketing", at(monday.Add(1500*time.Millisecond)))
-		add(punchcard.MessageUnknown, "marketing", at(monday.Add(time.Second+time.Microsecond)))
-		add(punchcard.MessageUnknown, "marketing", at(monday.Add(time.Second)))
-		add(punchcard.MessageFailed, "marketing", at(monday.Add(3*time.Second)))
+		add(punchcard.MessageSending, "marketing", new(monday.Add(2*time.Second)))
+		add(punchcard.MessageRead, "marketing", new(monday.Add(1500*time.Millisecond)))
+		add(punchcard.MessageUnknown, "marketing", new(monday.Add(time.Second+time.Microsecond)))
+		add(punchcard.MessageUnknown, "marketing", new(monday.Add(time.Second)))
+		add(punchcard.MessageFailed, "marketing", new(monday.Add(3*time.Second)))
 		add(punchcard.MessageSuppressed, "marketing", nil)
-		add(punchcard.MessageDelivered, "utility", at(monday.Add(3*time.Second)))
+		add(punchcard.MessageDelivered, "utility", new(monday.Add(3*time.Second)))
 		times, err := h.view().SentTimes(c.ID, "marketing", monday.Add(time.Second))
 		require.NoError(h.t, err)
 		require.Equal(h.t, []time.Time{
@@ -121,7 +121,7 @@ func TestSuppressDeferred(t *testing.T) {
 		var ids []string
 		for step := 1; step <= 3; step++ {
 			m := h.message(c.ID, "run_1", step)
-			m.Status, m.RetryAt = punchcard.MessageDeferred, at(monday.Add(time.Hour))
+			m.Status, m.RetryAt = punchcard.MessageDeferred, new(monday.Add(time.Hour))
 			if step == 3 {
 				m.Status, m.RetryAt = punchcard.MessageSending, nil
 			}

@@ -24,7 +24,7 @@ func (h *house) earn(customer string, points int64, key string, pending, life ti
 		}
 		var expires *time.Time
 		if life > 0 {
-			expires = at(tx.Now.Add(life))
+			expires = new(tx.Now.Add(life))
 		}
 		_, _, err := tx.Earn(customer, points, "order.placed", "evt", key, tx.Now.Add(pending), expires)
 		return err
@@ -72,7 +72,7 @@ func TestPoints(t *testing.T) {
 		require.Equal(h.t, store.PointsNow{}, h.points(c))
 
 		h.do(func(tx *store.Tx) error {
-			before, after, err := tx.Earn(c, 100, "order.placed", "evt_1", "earn/evt_1", monday.Add(14*day), at(monday.Add(20*day)))
+			before, after, err := tx.Earn(c, 100, "order.placed", "evt_1", "earn/evt_1", monday.Add(14*day), new(monday.Add(20*day)))
 			require.Equal(h.t, [2]int64{0, 100}, [2]int64{before, after})
 			return err
 		})
@@ -255,7 +255,7 @@ func TestPointsProperty(t *testing.T) {
 					require.True(t, store.IsDuplicate(h.earn(c, points, key, pending, life)))
 					l := &lot{left: points, matures: h.clock.Now().Add(pending)}
 					if life > 0 {
-						l.expires = at(h.clock.Now().Add(life))
+						l.expires = new(h.clock.Now().Add(life))
 					}
 					p.lots = append(p.lots, l)
 					p.earned += points

@@ -125,7 +125,7 @@ func TestAPIKeys(t *testing.T) {
 		require.Nil(h.t, have)
 		all, err := h.view().APIKeys()
 		require.NoError(h.t, err)
-		k.RevokedAt = at(monday.Add(time.Hour))
+		k.RevokedAt = new(monday.Add(time.Hour))
 		require.Equal(h.t, []store.APIKey{*k}, all)
 		err = h.try(func(tx *store.Tx) error { return tx.RevokeAPIKey(k.ID) })
 		require.Equal(h.t, punchcard.CodeNotFound, punchcard.CodeOf(err))

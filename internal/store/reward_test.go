@@ -18,7 +18,7 @@ func TestGrant(t *testing.T) {
 	each(t, func(h *house) {
 		c := h.customer("1")
 		g := newGrant(c.ID, "free-coffee", punchcard.GrantGiven)
-		g.RunID, g.RedemptionID, g.Code, g.Cost, g.Value, g.ExpiresAt = "run_1", "", "ABC", 250, 4.5, at(monday.Add(time.Hour))
+		g.RunID, g.RedemptionID, g.Code, g.Cost, g.Value, g.ExpiresAt = "run_1", "", "ABC", 250, 4.5, new(monday.Add(time.Hour))
 		h.do(func(tx *store.Tx) error { return tx.AddGrant(g) })
 		have, err := h.view().Grant(g.ID)
 		require.NoError(h.t, err)
@@ -97,7 +97,7 @@ func TestEndOfAGrant(t *testing.T) {
 		done, now := end(*g, capture)
 		require.True(h.t, done)
 		require.Equal(h.t, punchcard.GrantCaptured, now.Status)
-		require.Equal(h.t, at(monday.Add(time.Minute)), now.EndedAt)
+		require.Equal(h.t, new(monday.Add(time.Minute)), now.EndedAt)
 		have, err := h.view().Grant(g.ID)
 		require.NoError(h.t, err)
 		require.Equal(h.t, &now, have)

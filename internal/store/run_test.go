@@ -72,7 +72,7 @@ func TestRun(t *testing.T) {
 
 func (h *house) end(r *punchcard.Run, outcome string) {
 	h.t.Helper()
-	r.Status, r.Outcome, r.EndedAt = punchcard.RunEnded, outcome, at(h.clock.Now())
+	r.Status, r.Outcome, r.EndedAt = punchcard.RunEnded, outcome, new(h.clock.Now())
 	h.do(func(tx *store.Tx) error { return tx.SaveRun(r) })
 }
 
@@ -115,7 +115,7 @@ func TestOneLiveRun(t *testing.T) {
 		h.end(open[0], "lost")
 		ended, err := h.view().LastEnd("cart", c.ID, "")
 		require.NoError(h.t, err)
-		require.Equal(h.t, at(monday.Add(time.Hour)), ended)
+		require.Equal(h.t, new(monday.Add(time.Hour)), ended)
 
 		// One that is held or stuck is live as well; one that has ended is not.
 		again := h.run(c.ID, "cart", "")
@@ -132,7 +132,7 @@ func TestOneLiveRun(t *testing.T) {
 		h.end(again, "lost")
 		ended, err = h.view().LastEnd("cart", c.ID, "")
 		require.NoError(h.t, err)
-		require.Equal(h.t, at(monday.Add(2*time.Hour)), ended)
+		require.Equal(h.t, new(monday.Add(2*time.Hour)), ended)
 	})
 }
 
@@ -370,7 +370,7 @@ func TestApprovals(t *testing.T) {
 		require.NoError(h.t, err)
 		require.Nil(h.t, none)
 
-		a.Status, a.By, a.Note, a.DecidedAt = punchcard.ApprovalApproved, "Kim", "fine", at(monday.Add(time.Minute))
+		a.Status, a.By, a.Note, a.DecidedAt = punchcard.ApprovalApproved, "Kim", "fine", new(monday.Add(time.Minute))
 		h.do(func(tx *store.Tx) error { return tx.SaveApproval(a) })
 		pending, err := h.view().Approvals(punchcard.ApprovalPending, "", 10)
 		require.NoError(h.t, err)
@@ -386,7 +386,7 @@ func TestApprovals(t *testing.T) {
 		h.do(func(tx *store.Tx) error { return tx.LapseApprovals(r.ID) })
 		all, err = h.view().Approvals("", "", 10)
 		require.NoError(h.t, err)
-		b.Status, b.DecidedAt = punchcard.ApprovalLapsed, at(monday.Add(time.Hour))
+		b.Status, b.DecidedAt = punchcard.ApprovalLapsed, new(monday.Add(time.Hour))
 		last.Status, last.DecidedAt = b.Status, b.DecidedAt
 		require.Equal(h.t, []punchcard.Approval{*a, *b, *last}, all)
 
