@@ -167,4 +167,3 @@ func noErrors(t *testing.T, errs []error) {
 		require.NoError(t, err)
 	}
 }
-
