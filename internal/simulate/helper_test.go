@@ -27,6 +27,8 @@ import (
 // monday is a Monday at ten in the morning in the coffee program's zone: no quiet hours.
 var monday = time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 
+var quiet = slog.New(slog.DiscardHandler)
+
 // outbox is a WhatsApp that accepts everything, unless it is told otherwise.
 type outbox struct {
 	mu   sync.Mutex
@@ -75,7 +77,7 @@ func setup(t *testing.T, s *store.Store, program fs.FS) *bundle {
 	t.Helper()
 	clock := punchcard.NewManualClock(monday)
 	wa := &outbox{}
-	b := &bundle{World: simulate.NewWorld(s, clock, wa, slog.New(slog.DiscardHandler)), t: t, wa: wa, ctx: context.Background(), last: map[string]int{}}
+	b := &bundle{World: simulate.NewWorld(s, clock, wa, quiet), t: t, wa: wa, ctx: context.Background(), last: map[string]int{}}
 	p, problems := rules.Load(program)
 	require.Empty(t, problems)
 	_, _, err := b.Fence.Catalog.Publish(b.ctx, p)
@@ -116,12 +118,27 @@ func (b *bundle) presses(phone, payload string, of int) {
 	})
 }
 
+// status has WhatsApp tell what became of a message.
+func (b *bundle) status(wamid, callback, status string) {
+	b.t.Helper()
+	b.change(map[string]any{"statuses": []any{map[string]any{
+		"id": wamid, "status": status, "timestamp": "1749416383", "recipient_id": "4520123456", "biz_opaque_callback_data": callback,
+	}}})
+}
+
 func (b *bundle) webhook(phone string, message map[string]any) {
 	b.t.Helper()
 	b.seq++
 	message["id"], message["from"], message["timestamp"] = fmt.Sprintf("wamid.in.%d", b.seq), strings.TrimPrefix(phone, "+"), "1749416383"
+	b.change(map[string]any{"messages": []any{message}})
+}
+
+// change has a webhook come with one change of the messages field.
+func (b *bundle) change(value map[string]any) {
+	b.t.Helper()
+	value["messaging_product"] = "whatsapp"
 	body, err := json.Marshal(map[string]any{"object": "whatsapp_business_account", "entry": []any{map[string]any{"id": "1", "changes": []any{
-		map[string]any{"field": "messages", "value": map[string]any{"messaging_product": "whatsapp", "messages": []any{message}}},
+		map[string]any{"field": "messages", "value": value},
 	}}}})
 	require.NoError(b.t, err)
 	require.NoError(b.t, b.Dispatch.Receive(b.ctx, body))

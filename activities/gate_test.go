@@ -1,0 +1,136 @@
+package activities
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"punchcard"
+	"punchcard/rules"
+)
+
+func berlin(t *testing.T) *time.Location {
+	t.Helper()
+	zone, err := time.LoadLocation("Europe/Berlin")
+	require.NoError(t, err)
+	return zone
+}
+
+// TestGate has, for each reason, facts that give it and the nearest that pass.
+func TestGate(t *testing.T) {
+	t.Parallel()
+	zone := berlin(t)
+	noon := time.Date(2026, 11, 23, 12, 0, 0, 0, zone)
+	night := rules.QuietHours{From: 21 * 60, To: 9 * 60}
+	ago := func(d time.Duration) *time.Time { at := noon.Add(-d); return &at }
+	granted := map[string]punchcard.Standing{"offers": punchcard.StandingGranted}
+	// marketing may pass: everything is as it must be.
+	marketing := Facts{
+		Now: noon, Zone: zone, Category: "marketing", Topic: "offers", Topics: []string{"offers"}, Standings: granted,
+		Reachable: true, Country: "DK", Countries: []string{"DK"}, Quiet: &night,
+		Caps: []rules.Cap{{Category: "marketing", AtMost: 2, Within: 24 * time.Hour}, {Category: "marketing", AtMost: 3, Within: 7 * 24 * time.Hour}},
+	}
+	request := Facts{
+		Now: noon, Zone: zone, Category: "utility", Purpose: rules.PurposeConsent, AsksConsent: true, Reachable: true,
+		Standings: map[string]punchcard.Standing{"offers": punchcard.StandingRequested}, Topics: []string{"offers"},
+	}
+	answer := Facts{Now: noon, Zone: zone, Purpose: rules.PurposeService, FreeText: true, Reachable: true, LastInbound: ago(time.Hour)}
+	for name, c := range map[string]struct {
+		base   Facts
+		change func(*Facts)
+		want   Verdict
+	}{
+		"marketing with all it needs": {marketing, func(*Facts) {}, Verdict{Decision: Send}},
+		"nobody to send to":           {marketing, func(f *Facts) { f.Reachable = false }, Verdict{Suppress, ReasonUnreachable, time.Time{}}},
+		"the template is off":         {marketing, func(f *Facts) { f.Stopped = true }, Verdict{Suppress, ReasonTemplateStopped, time.Time{}}},
+		"unknown consent means no":    {marketing, func(f *Facts) { f.Standings = nil }, Verdict{Suppress, ReasonNoConsent, time.Time{}}},
+		"requested is not granted": {marketing, func(f *Facts) {
+			f.Standings = map[string]punchcard.Standing{"offers": punchcard.StandingRequested}
+		}, Verdict{Suppress, ReasonNoConsent, time.Time{}}},
+		"another topic's grant": {marketing, func(f *Facts) {
+			f.Standings = map[string]punchcard.Standing{"rewards": punchcard.StandingGranted}
+		}, Verdict{Suppress, ReasonNoConsent, time.Time{}}},
+		"the topic is gone":             {marketing, func(f *Facts) { f.Topics = nil }, Verdict{Suppress, ReasonTopicGone, time.Time{}}},
+		"country not named":             {marketing, func(f *Facts) { f.Country = "US" }, Verdict{Suppress, ReasonCountry, time.Time{}}},
+		"country unknown":               {marketing, func(f *Facts) { f.Country = "" }, Verdict{Suppress, ReasonCountryUnknown, time.Time{}}},
+		"utility goes to any country":   {marketing, func(f *Facts) { f.Category, f.Country = "utility", "" }, Verdict{Decision: Send}},
+		"marketing in a service":        {marketing, func(f *Facts) { f.Purpose = rules.PurposeService }, Verdict{Suppress, ReasonMarketingHere, time.Time{}}},
+		"marketing in a consent run":    {marketing, func(f *Facts) { f.Purpose = rules.PurposeConsent }, Verdict{Suppress, ReasonMarketingHere, time.Time{}}},
+		"at 21:00 it waits for 09:00":   {marketing, func(f *Facts) { f.Now = noon.Add(9 * time.Hour) }, Verdict{Defer, ReasonQuietHours, noon.Add(21 * time.Hour).UTC()}},
+		"at 20:59 it goes":              {marketing, func(f *Facts) { f.Now = noon.Add(9*time.Hour - time.Minute) }, Verdict{Decision: Send}},
+		"at 08:59 it waits":             {marketing, func(f *Facts) { f.Now = noon.Add(-3*time.Hour - time.Minute) }, Verdict{Defer, ReasonQuietHours, noon.Add(-3 * time.Hour).UTC()}},
+		"at 09:00 it goes":              {marketing, func(f *Facts) { f.Now = noon.Add(-3 * time.Hour) }, Verdict{Decision: Send}},
+		"utility goes at night":         {marketing, func(f *Facts) { f.Category, f.Now = "utility", noon.Add(10*time.Hour) }, Verdict{Decision: Send}},
+		"night is the customer's night": {marketing, func(f *Facts) { f.Zone, f.Now = time.UTC, noon.Add(9*time.Hour) }, Verdict{Decision: Send}},
+		"two in a day are enough": {marketing, func(f *Facts) {
+			f.Handed = map[string][]time.Time{"marketing": {*ago(20 * time.Hour), *ago(time.Hour)}}
+		}, Verdict{Defer, ReasonCap, noon.Add(4 * time.Hour)}},
+		"one is a day old": {marketing, func(f *Facts) {
+			f.Handed = map[string][]time.Time{"marketing": {*ago(24 * time.Hour), *ago(time.Hour)}}
+		}, Verdict{Decision: Send}},
+		"three in a week are enough": {marketing, func(f *Facts) {
+			f.Handed = map[string][]time.Time{"marketing": {*ago(72 * time.Hour), *ago(48 * time.Hour), *ago(time.Hour)}}
+		}, Verdict{Defer, ReasonCap, noon.Add(96 * time.Hour)}},
+		"a cap that ends at night waits for the morning": {marketing, func(f *Facts) {
+			f.Handed = map[string][]time.Time{"marketing": {*ago(12 * time.Hour), *ago(time.Hour)}}
+		}, Verdict{Defer, ReasonCap, noon.Add(21 * time.Hour).UTC()}},
+		"what is handed of another category": {marketing, func(f *Facts) {
+			f.Handed = map[string][]time.Time{"utility": {*ago(time.Hour), *ago(time.Minute)}}
+		}, Verdict{Decision: Send}},
+		"a request that was asked for": {request, func(*Facts) {}, Verdict{Decision: Send}},
+		"a request nobody asked for":   {request, func(f *Facts) { f.Standings = nil }, Verdict{Suppress, ReasonNotRequested, time.Time{}}},
+		"a request that was refused": {request, func(f *Facts) {
+			f.Standings = map[string]punchcard.Standing{"offers": punchcard.StandingRefused}
+		}, Verdict{Suppress, ReasonNotRequested, time.Time{}}},
+		"a welcome before the grant": {request, func(f *Facts) { f.AsksConsent = false }, Verdict{Suppress, ReasonNoConsent, time.Time{}}},
+		"a welcome after it":         {request, func(f *Facts) { f.AsksConsent, f.Standings = false, granted }, Verdict{Decision: Send}},
+		"an answer within a day":     {answer, func(*Facts) {}, Verdict{Decision: Send}},
+		"an answer after a day":      {answer, func(f *Facts) { f.LastInbound = ago(24 * time.Hour) }, Verdict{Suppress, ReasonWindowClosed, time.Time{}}},
+		"an answer just within it":   {answer, func(f *Facts) { f.LastInbound = ago(24*time.Hour - time.Second) }, Verdict{Decision: Send}},
+		"an answer to nobody":        {answer, func(f *Facts) { f.LastInbound = nil }, Verdict{Suppress, ReasonWindowClosed, time.Time{}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := c.base
+			c.change(&f)
+			got := Gate(f)
+			got.Until = got.Until.UTC()
+			c.want.Until = c.want.Until.UTC()
+			require.Equal(t, c.want, got)
+		})
+	}
+}
+
+// Quiet hours end by the wall clock, on the nights when it is set back or forward too.
+func TestQuietHoursAcrossSummerTime(t *testing.T) {
+	t.Parallel()
+	zone := berlin(t)
+	night := rules.QuietHours{From: 21 * 60, To: 9 * 60}
+	back := time.Date(2026, 10, 24, 22, 0, 0, 0, zone)
+	require.Equal(t, 12*time.Hour, night.End(back, zone).Sub(back), "clocks go back: the night has an hour more")
+	forward := time.Date(2026, 3, 28, 22, 0, 0, 0, zone)
+	require.Equal(t, 10*time.Hour, night.End(forward, zone).Sub(forward), "clocks go forward: an hour less")
+	for _, at := range []time.Time{night.End(back, zone), night.End(forward, zone)} {
+		require.Equal(t, "09:00", at.In(zone).Format("15:04"))
+	}
+	noon := rules.QuietHours{From: 12 * 60, To: 13 * 60}
+	in := time.Date(2026, 5, 1, 12, 30, 0, 0, zone)
+	require.Equal(t, 30*time.Minute, noon.End(in, zone).Sub(in))
+	require.Equal(t, in.Add(time.Hour), noon.End(in.Add(time.Hour), zone))
+	same := rules.QuietHours{From: 60, To: 60}
+	require.Equal(t, in, same.End(in, zone))
+}
+
+func TestNewCode(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for range 1000 {
+		code, err := NewCode()
+		require.NoError(t, err)
+		require.Regexp(t, `^[A-HJKMNP-TV-Z2-9]{10}$`, code)
+		require.Equal(t, code, punchcard.NormalizeCode(code))
+		require.False(t, seen[code])
+		seen[code] = true
+	}
+}
