@@ -1,0 +1,122 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2/adapters/humagin"
+	"github.com/gin-gonic/gin"
+
+	"punchcard"
+	"punchcard/internal/dispatch"
+	"punchcard/internal/fence"
+	"punchcard/internal/store"
+)
+
+// Dispatch is what the API asks of the dispatcher; *dispatch.Dispatcher is one. Each method promises what it says there.
+type Dispatch interface {
+	Ingest(ctx context.Context, incoming []dispatch.Incoming) (dispatch.Receipt, error)
+	Receive(ctx context.Context, body []byte) error
+	Resolve(ctx context.Context, ref dispatch.Reference) (*punchcard.Customer, error)
+	StartRun(ctx context.Context, journey, customer string, properties map[string]any) (*punchcard.Run, error)
+	Retry(ctx context.Context, run string) error
+	Pause(ctx context.Context, journey, reason string) error
+	Resume(ctx context.Context, journey string) (int, error)
+	RequestRedemption(ctx context.Context, customer, reward string) (*punchcard.Redemption, error)
+	Capture(ctx context.Context, code string) (*punchcard.Grant, error)
+	Decide(ctx context.Context, id string, approve bool, by, note string) (*punchcard.Approval, error)
+}
+
+// Options are what an API is made of. Store, Dispatch and Catalog are required.
+type Options struct {
+	Store    *store.Store
+	Dispatch Dispatch
+	Catalog  *fence.Catalog
+
+	// Keys knows who may call. Without it every route that needs a key refuses.
+	Keys Keys
+
+	// AppSecrets are those that Meta may have signed a webhook with: one, or two while it is being changed. Without any, every
+	// webhook is refused.
+	AppSecrets []string
+	// VerifyToken is the word that Meta's handshake must say. Without it every handshake is refused.
+	VerifyToken string
+
+	// TemporalURL is where a run's workflow is to be seen, by the workflow's id; nil: answers have no such address.
+	TemporalURL func(workflowID string) string
+	// WorkflowID is the id of a run's workflow; nil: journey/run.
+	WorkflowID func(journey, run string) string
+
+	// Ready asks each part that is needed, by name, whether it is up; nil: the database alone is asked.
+	Ready func(ctx context.Context) map[string]error
+
+	Log     *slog.Logger // nil: slog.Default
+	Version string       // of this build, shown in the documentation
+}
+
+// server has what the handlers share.
+type server struct {
+	Options
+	inFlight inFlight
+	pages    pages
+}
+
+func init() {
+	gin.SetMode(gin.ReleaseMode) // gin's other mode prints every route
+}
+
+// New is the whole HTTP side.
+func New(o Options) http.Handler { return build(o).engine }
+
+// built is an API with what its tests look at.
+type built struct {
+	engine *gin.Engine
+	routes []route
+}
+
+func build(o Options) built {
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if o.WorkflowID == nil {
+		o.WorkflowID = func(journey, run string) string { return journey + "/" + run }
+	}
+	if o.TemporalURL == nil {
+		o.TemporalURL = func(string) string { return "" }
+	}
+	if o.Ready == nil {
+		o.Ready = func(ctx context.Context) map[string]error { return map[string]error{"database": o.Store.Ping(ctx)} }
+	}
+	s := &server{Options: o}
+	routes := s.routes()
+	table := make(map[string]route, len(routes))
+	for _, r := range routes {
+		table[r.method+" "+r.ginPath()] = r
+	}
+
+	engine := gin.New()
+	engine.HandleMethodNotAllowed = true
+	engine.RedirectTrailingSlash = false
+	// Paths are matched as they came, so that a backend's id may have a slash in it, and unescaped by `unescape`: gin's own way
+	// would make a space of a plus.
+	engine.UseRawPath = true
+	engine.UnescapePathValues = false
+	engine.Use(s.observe, s.rescue, unescape, guard, s.authenticate(table), s.once(table))
+	engine.NoRoute(func(c *gin.Context) {
+		s.refuse(c, punchcard.Errorf(punchcard.CodeNotFound, "there is nothing at this address; see /docs").Because("no_route"))
+	})
+	engine.NoMethod(func(c *gin.Context) {
+		p := newProblem(punchcard.Errorf(punchcard.CodeInvalid, "this address does not take %s; see /docs", c.Request.Method).Because("no_method"))
+		p.Status, p.Title = http.StatusMethodNotAllowed, http.StatusText(http.StatusMethodNotAllowed)
+		writeProblem(c, p)
+	})
+
+	a := humagin.New(engine, s.humaConfig())
+	for _, r := range routes {
+		r.register(a, s.operation(r, a.OpenAPI().Components.Schemas))
+		r.document(a)
+	}
+	s.pages = renderPages(a.OpenAPI())
+	return built{engine: engine, routes: routes}
+}

@@ -1,0 +1,440 @@
+package api
+
+import (
+	"context"
+	"maps"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"punchcard"
+	"punchcard/internal/dispatch"
+	"punchcard/internal/fence"
+	"punchcard/internal/store"
+)
+
+// CustomerPath names a customer in a path.
+type CustomerPath struct {
+	Ref string `path:"ref" maxLength:"300" doc:"Our id (cus_…), external: and your own id, or phone: and the number (phone:+4520123456)"`
+}
+
+// Ways to name a customer in one word, beside our own id.
+const (
+	refExternal = "external:"
+	refPhone    = "phone:"
+)
+
+// resolve finds the customer that a word names.
+func (s *server) resolve(ctx context.Context, ref string) (*punchcard.Customer, error) {
+	var r dispatch.Reference
+	if id, ok := strings.CutPrefix(ref, refExternal); ok {
+		r.ExternalID = id
+	} else if phone, ok := strings.CutPrefix(ref, refPhone); ok {
+		r.Phone = phone
+	} else if punchcard.IsID(punchcard.PrefixCustomer, ref) {
+		r.ID = ref
+	} else {
+		return nil, punchcard.Errorf(punchcard.CodeNotFound,
+			"nobody is known by that; a customer is named by our id (cus_…), external:ID or phone:+NUMBER").In("customer").Because("unknown_customer")
+	}
+	if r == (dispatch.Reference{}) {
+		return nil, punchcard.Errorf(punchcard.CodeInvalid, "say who the customer is: external:ID or phone:+NUMBER").In("customer")
+	}
+	return s.resolveReference(ctx, r)
+}
+
+func (s *server) resolveReference(ctx context.Context, r dispatch.Reference) (*punchcard.Customer, error) {
+	c, err := s.Dispatch.Resolve(ctx, r)
+	if e, ok := err.(*punchcard.Error); ok && e.Code == punchcard.CodeNotFound { //nolint:errorlint // Resolve answers it unwrapped
+		return nil, e.Because("unknown_customer")
+	}
+	return c, err
+}
+
+// customerRef is a customer in a body: an object as in an event, or a word as in a path.
+type customerRef []byte
+
+// UnmarshalJSON keeps the text until it is asked who is meant.
+func (r *customerRef) UnmarshalJSON(b []byte) error {
+	*r = append((*r)[:0], b...)
+	return nil
+}
+
+// Schema documents both forms. What is in the object is judged by find, which can say what is wrong.
+func (customerRef) Schema(huma.Registry) *huma.Schema {
+	text := func(doc string) *huma.Schema { return &huma.Schema{Type: huma.TypeString, Description: doc} }
+	return &huma.Schema{OneOf: []*huma.Schema{
+		{Type: huma.TypeString, Description: "As in a path: cus_…, external:ID or phone:+NUMBER"},
+		{Type: huma.TypeObject, AdditionalProperties: true, Properties: map[string]*huma.Schema{
+			"id": text("Ours"), "external_id": text("Yours"), "phone": text("In international form"),
+		}},
+	}}
+}
+
+func (s *server) find(ctx context.Context, ref customerRef) (*punchcard.Customer, error) {
+	if kind(ref) == "a string" {
+		var word string
+		if err := unmarshal(ref, &word); err != nil {
+			return nil, err
+		}
+		return s.resolve(ctx, word)
+	}
+	m, err := membersOf([]byte(ref), "customer")
+	if err != nil {
+		return nil, err
+	}
+	// What an event says about a customer has no place here: nothing of it would be kept.
+	if err := m.only("id", "external_id", "phone"); err != nil {
+		return nil, err
+	}
+	r := m.reference()
+	if m.err != nil {
+		return nil, m.err
+	}
+	return s.resolveReference(ctx, r)
+}
+
+type identityBody struct {
+	Kind  punchcard.IdentityKind `json:"kind" enum:"phone,user_id,external"`
+	Value string                 `json:"value"`
+}
+
+// CustomerItem is a customer as lists have it.
+type CustomerItem struct {
+	ID         string         `json:"id"`
+	Name       string         `json:"name"`
+	Language   string         `json:"language"`
+	Timezone   string         `json:"timezone"`
+	Country    string         `json:"country"`
+	Labels     []string       `json:"labels" nullable:"false"`
+	Attributes map[string]any `json:"attributes"`
+	Identities []identityBody `json:"identities" nullable:"false" doc:"The names the customer is known by"`
+	Since      time.Time      `json:"since" doc:"The earliest that is known of the customer"`
+}
+
+type customerView struct {
+	CustomerItem
+	Tier     string                        `json:"tier"`
+	Points   PointsBody                    `json:"points"`
+	Consents map[string]punchcard.Standing `json:"consents" doc:"The standing on each topic; a topic nothing is known of is none"`
+}
+
+// PointsBody is a customer's account as it stands now.
+type PointsBody struct {
+	Balance  int64 `json:"balance" doc:"What can be spent"`
+	Pending  int64 `json:"pending" doc:"Earned, not yet to be spent"`
+	Held     int64 `json:"held" doc:"Set aside for a redemption"`
+	Earned   int64 `json:"earned" doc:"All that was ever earned"`
+	Expiring int64 `json:"expiring" doc:"Of the balance, what expires within 30 days"`
+}
+
+func pointsOf(p store.PointsNow) PointsBody {
+	return PointsBody{Balance: p.Available, Pending: p.Pending, Held: p.Held, Earned: p.Earned, Expiring: p.Expiring}
+}
+
+func itemOf(view *store.Tx, c *punchcard.Customer) (CustomerItem, error) {
+	names, err := view.Identities(c.ID)
+	if err != nil {
+		return CustomerItem{}, err
+	}
+	item := CustomerItem{
+		ID: c.ID, Name: c.Name, Language: c.Language, Timezone: c.Timezone, Country: c.Country, Labels: c.Labels,
+		Attributes: maps.Clone(c.Attributes), Identities: make([]identityBody, len(names)), Since: c.Since,
+	}
+	if item.Labels == nil {
+		item.Labels = []string{}
+	}
+	if item.Attributes == nil {
+		item.Attributes = map[string]any{}
+	}
+	maps.DeleteFunc(item.Attributes, func(_ string, v any) bool { return v == nil }) // a null is an attribute that was forgotten
+	for i, n := range names {
+		item.Identities[i] = identityBody{n.Kind, n.Value}
+	}
+	return item, nil
+}
+
+func (s *server) customers(ctx context.Context, in *struct{ Paging }) (*output[list[CustomerItem]], error) {
+	after, err := in.afterID(punchcard.PrefixCustomer)
+	if err != nil {
+		return nil, err
+	}
+	view := s.Store.View(ctx)
+	rows, err := view.CustomersAfter(after, in.Limit+1)
+	if err != nil {
+		return nil, err
+	}
+	var failed error
+	page := paged(rows, in.Limit, func(c punchcard.Customer) string { return c.ID }, func(c punchcard.Customer) CustomerItem {
+		item, err := itemOf(view, &c)
+		if err != nil {
+			failed = err
+		}
+		return item
+	})
+	if failed != nil {
+		return nil, failed
+	}
+	return answer(page), nil
+}
+
+func (s *server) customer(ctx context.Context, in *CustomerPath) (*output[customerView], error) {
+	c, err := s.resolve(ctx, in.Ref)
+	if err != nil {
+		return nil, err
+	}
+	policy, err := s.Catalog.Current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	view := s.Store.View(ctx)
+	item, err := itemOf(view, c)
+	if err != nil {
+		return nil, err
+	}
+	points, err := view.PointsNow(c.ID)
+	if err != nil {
+		return nil, err
+	}
+	standings, err := view.Standings(c.ID)
+	if err != nil {
+		return nil, err
+	}
+	env, err := fence.Scene{Tx: view, Program: policy.Program, Customer: c}.Env()
+	if err != nil {
+		return nil, err
+	}
+	v := customerView{CustomerItem: item, Tier: env.Customer.Tier, Points: pointsOf(points), Consents: map[string]punchcard.Standing{}}
+	for _, t := range policy.Topics {
+		v.Consents[t.Name] = punchcard.StandingNone
+	}
+	for topic, state := range standings {
+		v.Consents[topic] = state.Standing
+	}
+	return answer(v), nil
+}
+
+// customerList is what the lists below a customer are asked with.
+type customerList struct {
+	CustomerPath
+	Paging
+}
+
+// RunItem is a run as lists have it.
+type RunItem struct {
+	ID          string              `json:"id"`
+	Journey     string              `json:"journey"`
+	Version     int                 `json:"version" doc:"Of the program that the run keeps"`
+	Status      punchcard.RunStatus `json:"status" enum:"live,held,stuck,ended"`
+	Step        string              `json:"step" doc:"Where it is, or was when it ended"`
+	Outcome     string              `json:"outcome" doc:"Empty until it ends"`
+	Goal        bool                `json:"goal"`
+	Value       float64             `json:"value"`
+	Reason      string              `json:"reason" doc:"Why it is stuck, or how it came to end"`
+	Key         string              `json:"key" doc:"What tells it from the customer's other runs of the journey"`
+	StartedAt   time.Time           `json:"started_at"`
+	EndedAt     *time.Time          `json:"ended_at"`
+	WorkflowID  string              `json:"workflow_id"`
+	TemporalURL string              `json:"temporal_url"`
+}
+
+func (s *server) customerRuns(ctx context.Context, in *customerList) (*output[list[RunItem]], error) {
+	c, err := s.resolve(ctx, in.Ref)
+	if err != nil {
+		return nil, err
+	}
+	before, err := in.afterID(punchcard.PrefixRun)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.Store.View(ctx).Runs(c.ID, before, in.Limit+1)
+	if err != nil {
+		return nil, err
+	}
+	return answer(paged(rows, in.Limit, func(r punchcard.Run) string { return r.ID }, func(r punchcard.Run) RunItem { return s.runItem(ctx, &r) })), nil
+}
+
+type messageItem struct {
+	ID        string                  `json:"id"`
+	Direction punchcard.Direction     `json:"direction" enum:"in,out"`
+	Kind      string                  `json:"kind"`
+	Template  string                  `json:"template"`
+	Category  string                  `json:"category"`
+	Topic     string                  `json:"topic"`
+	Language  string                  `json:"language"`
+	Text      string                  `json:"text" doc:"As the customer sees it, but that a reward's code is masked"`
+	Status    punchcard.MessageStatus `json:"status"`
+	Reason    string                  `json:"reason" doc:"Why it was deferred, suppressed or failed"`
+	ErrorCode int                     `json:"error_code" doc:"WhatsApp's, where it gave one"`
+	Attempts  int                     `json:"attempts"`
+	Wamid     *string                 `json:"wamid" doc:"WhatsApp's id; null until it is known"`
+	ReplyTo   string                  `json:"reply_to" doc:"The wamid that it answers"`
+	RunID     string                  `json:"run_id"`
+	CreatedAt time.Time               `json:"created_at"`
+	UpdatedAt time.Time               `json:"updated_at"`
+	RetryAt   *time.Time              `json:"retry_at" doc:"When a deferred one is tried again"`
+}
+
+func (s *server) customerMessages(ctx context.Context, in *customerList) (*output[list[messageItem]], error) {
+	c, err := s.resolve(ctx, in.Ref)
+	if err != nil {
+		return nil, err
+	}
+	before, err := in.afterID(punchcard.PrefixMessage)
+	if err != nil {
+		return nil, err
+	}
+	view := s.Store.View(ctx)
+	rows, err := view.Messages(c.ID, before, in.Limit+1)
+	if err != nil {
+		return nil, err
+	}
+	for i := range rows {
+		if rows[i].GrantID == "" {
+			continue
+		}
+		g, err := view.Grant(rows[i].GrantID)
+		if err != nil {
+			return nil, err
+		}
+		if g != nil && g.Code != "" {
+			rows[i].Text = strings.ReplaceAll(rows[i].Text, g.Code, mask(g.Code))
+		}
+	}
+	return answer(paged(rows, in.Limit, func(m punchcard.Message) string { return m.ID }, func(m punchcard.Message) messageItem {
+		return messageItem{
+			ID: m.ID, Direction: m.Direction, Kind: m.Kind, Template: m.Template, Category: m.Category, Topic: m.Topic, Language: m.Language,
+			Text: m.Text, Status: m.Status, Reason: m.Reason, ErrorCode: m.ErrorCode, Attempts: m.Attempts, Wamid: m.Wamid, ReplyTo: m.ReplyTo,
+			RunID: m.RunID, CreatedAt: m.CreatedAt, UpdatedAt: m.UpdatedAt, RetryAt: m.RetryAt,
+		}
+	})), nil
+}
+
+type consentItem struct {
+	ID              int64              `json:"id"`
+	Topic           string             `json:"topic"`
+	Standing        punchcard.Standing `json:"standing" enum:"requested,granted,refused,revoked,expired"`
+	At              time.Time          `json:"at"`
+	Source          string             `json:"source" doc:"What brought it about: the name of an event, reply, stop"`
+	Wording         string             `json:"wording" doc:"What the customer was shown"`
+	WordingLanguage string             `json:"wording_language"`
+	WordingVersion  string             `json:"wording_version"`
+	MessageID       string             `json:"message_id" doc:"Our message that showed it"`
+	ReplyID         string             `json:"reply_id" doc:"The wamid of the customer's answer"`
+	EventID         string             `json:"event_id"`
+	RunID           string             `json:"run_id"`
+}
+
+func (s *server) customerConsents(ctx context.Context, in *customerList) (*output[list[consentItem]], error) {
+	c, err := s.resolve(ctx, in.Ref)
+	if err != nil {
+		return nil, err
+	}
+	after, err := in.afterNumber()
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.Store.View(ctx).Consents(c.ID, after, in.Limit+1)
+	if err != nil {
+		return nil, err
+	}
+	id := func(e punchcard.ConsentEntry) string { return strconv.FormatInt(e.ID, 10) }
+	return answer(paged(rows, in.Limit, id, func(e punchcard.ConsentEntry) consentItem {
+		return consentItem{
+			ID: e.ID, Topic: e.Topic, Standing: e.Standing, At: e.At, Source: e.Source, Wording: e.Wording, WordingLanguage: e.WordingLanguage,
+			WordingVersion: e.WordingVersion, MessageID: e.MessageID, ReplyID: e.ReplyID, EventID: e.EventID, RunID: e.RunID,
+		}
+	})), nil
+}
+
+type ledgerItem struct {
+	ID     int64                   `json:"id"`
+	Kind   punchcard.LedgerKind    `json:"kind" enum:"earn,mature,hold,capture,release,expire"`
+	From   punchcard.PointsAccount `json:"from" enum:"outside,pending,available,held"`
+	To     punchcard.PointsAccount `json:"to" enum:"outside,pending,available,held"`
+	Points int64                   `json:"points"`
+	Ref    string                  `json:"ref" doc:"What it was for: an event, a grant"`
+	At     time.Time               `json:"at"`
+}
+
+type pointsList struct {
+	PointsBody
+	Items []ledgerItem `json:"items" nullable:"false"`
+	Next  *string      `json:"next" doc:"Give this as after for the page that follows; null at the end"`
+}
+
+func (s *server) customerPoints(ctx context.Context, in *customerList) (*output[pointsList], error) {
+	c, err := s.resolve(ctx, in.Ref)
+	if err != nil {
+		return nil, err
+	}
+	after, err := in.afterNumber()
+	if err != nil {
+		return nil, err
+	}
+	view := s.Store.View(ctx)
+	points, err := view.PointsNow(c.ID)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := view.Ledger(c.ID, after, in.Limit+1)
+	if err != nil {
+		return nil, err
+	}
+	id := func(e punchcard.LedgerEntry) string { return strconv.FormatInt(e.ID, 10) }
+	page := paged(rows, in.Limit, id, func(e punchcard.LedgerEntry) ledgerItem {
+		return ledgerItem{e.ID, e.Kind, e.From, e.To, e.Points, e.Ref, e.At}
+	})
+	return answer(pointsList{PointsBody: pointsOf(points), Items: page.Items, Next: page.Next}), nil
+}
+
+type grantItem struct {
+	ID           string                `json:"id"`
+	Reward       string                `json:"reward"`
+	Status       punchcard.GrantStatus `json:"status" enum:"held,given,captured,released"`
+	Code         string                `json:"code" doc:"Its last characters: a code is worth money"`
+	CapturedBy   string                `json:"captured_by" doc:"What uses it: till, delivery, or an event"`
+	Cost         int64                 `json:"cost" doc:"Points that were held for it"`
+	Value        float64               `json:"value" doc:"In the program's currency"`
+	RunID        string                `json:"run_id"`
+	RedemptionID string                `json:"redemption_id"`
+	CreatedAt    time.Time             `json:"created_at"`
+	ExpiresAt    *time.Time            `json:"expires_at"`
+	EndedAt      *time.Time            `json:"ended_at" doc:"When it was captured or released"`
+}
+
+func (s *server) customerGrants(ctx context.Context, in *customerList) (*output[list[grantItem]], error) {
+	c, err := s.resolve(ctx, in.Ref)
+	if err != nil {
+		return nil, err
+	}
+	before, err := in.afterID(punchcard.PrefixGrant)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.Store.View(ctx).Grants(c.ID, before, in.Limit+1)
+	if err != nil {
+		return nil, err
+	}
+	return answer(paged(rows, in.Limit, func(g punchcard.Grant) string { return g.ID }, func(g punchcard.Grant) grantItem {
+		return grantItem{
+			ID: g.ID, Reward: g.Reward, Status: g.Status, Code: mask(g.Code), CapturedBy: g.CapturedBy, Cost: g.Cost, Value: g.Value,
+			RunID: g.RunID, RedemptionID: g.RedemptionID, CreatedAt: g.CreatedAt, ExpiresAt: g.ExpiresAt, EndedAt: g.EndedAt,
+		}
+	})), nil
+}
+
+// shownOfCode is how many of a code's characters are shown.
+const shownOfCode = 4
+
+// mask hides a code but for its end. A short one is hidden whole, and more than half of any.
+func mask(code string) string {
+	r := []rune(code)
+	shown := shownOfCode
+	if len(r) < 2*shownOfCode {
+		shown = len(r) / 4
+	}
+	return strings.Repeat("•", len(r)-shown) + string(r[len(r)-shown:])
+}

@@ -1,0 +1,195 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"punchcard"
+	"punchcard/internal/store"
+)
+
+var aboutRedemption = options{
+	status: http.StatusAccepted, idempotent: true,
+	about:   "Stores the wish; whether the points reach is decided by the program's journey. Look at the redemption to see what became of it.",
+	example: `{"customer": "external:c-17", "reward": "free-coffee"}`,
+}
+
+var aboutCapture = options{
+	about: "Uses the reward that a code belongs to, once. 404: no reward has that code. 409: it was used before, or is not used at the till. " +
+		"410: it expired or was given back.",
+	example: `{"code": "COFFEE-7Q2K"}`,
+}
+
+// What one request may bring, and what WhatsApp and tills take for a code.
+const (
+	maxCodes     = 10_000
+	maxCodesBody = 1 << 20
+	minCode      = 4
+	maxCode      = 15
+)
+
+var aboutCodes = options{
+	maxBody: maxCodesBody,
+	about:   "For a reward whose codes are a pool. A code that is there already is a duplicate; one that is refused refuses them all.",
+	example: `{"codes": ["COFFEE-7Q2K", "COFFEE-9F4M"]}`,
+}
+
+type redemptionInput struct {
+	Body struct {
+		Customer customerRef `json:"customer"`
+		Reward   string      `json:"reward" minLength:"1" maxLength:"200" doc:"Its name in the catalog"`
+	}
+}
+
+type requestedRedemption struct {
+	RedemptionID string                     `json:"redemption_id"`
+	Status       punchcard.RedemptionStatus `json:"status" enum:"requested"`
+}
+
+func (s *server) requestRedemption(ctx context.Context, in *redemptionInput) (*output[requestedRedemption], error) {
+	c, err := s.find(ctx, in.Body.Customer)
+	if err != nil {
+		return nil, err
+	}
+	r, err := s.Dispatch.RequestRedemption(ctx, c.ID, in.Body.Reward)
+	if err != nil {
+		return nil, err
+	}
+	return answer(requestedRedemption{RedemptionID: r.ID, Status: punchcard.RedemptionRequested}), nil
+}
+
+type redemptionView struct {
+	ID         string                     `json:"id"`
+	CustomerID string                     `json:"customer_id"`
+	Reward     string                     `json:"reward"`
+	Status     punchcard.RedemptionStatus `json:"status" enum:"requested,held,refused,captured,released"`
+	Reason     string                     `json:"reason" doc:"Why it was refused or released"`
+	RunID      string                     `json:"run_id"`
+	GrantID    string                     `json:"grant_id"`
+	Code       string                     `json:"code" doc:"Its last characters: a code is worth money"`
+	Cost       int64                      `json:"cost" doc:"Points that are or were held for it"`
+	Value      float64                    `json:"value" doc:"In the program's currency"`
+	ExpiresAt  *time.Time                 `json:"expires_at"`
+	CreatedAt  time.Time                  `json:"created_at"`
+	EndedAt    *time.Time                 `json:"ended_at"`
+}
+
+func (s *server) redemption(ctx context.Context, in *struct {
+	ID string `path:"id" maxLength:"100" doc:"Ours: rdm_…"`
+}) (*output[redemptionView], error) {
+	view := s.Store.View(ctx)
+	r, err := view.Redemption(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if r == nil {
+		return nil, punchcard.Errorf(punchcard.CodeNotFound, "there is no redemption with that id")
+	}
+	v := redemptionView{
+		ID: r.ID, CustomerID: r.CustomerID, Reward: r.Reward, Status: r.Status, Reason: r.Reason, RunID: r.RunID, GrantID: r.GrantID,
+		CreatedAt: r.CreatedAt, EndedAt: r.EndedAt,
+	}
+	if r.GrantID != "" {
+		g, err := view.Grant(r.GrantID)
+		if err != nil {
+			return nil, err
+		}
+		if g != nil {
+			v.Code, v.Cost, v.Value, v.ExpiresAt = mask(g.Code), g.Cost, g.Value, g.ExpiresAt
+		}
+	}
+	return answer(v), nil
+}
+
+type captureInput struct {
+	Body struct {
+		Code string `json:"code" doc:"As the customer shows it; case, spaces and hyphens do not matter"`
+	}
+}
+
+type captured struct {
+	RedemptionID string                `json:"redemption_id" doc:"Empty for a reward that was not asked for with points"`
+	GrantID      string                `json:"grant_id"`
+	Reward       string                `json:"reward"`
+	Value        float64               `json:"value" doc:"In the program's currency"`
+	Status       punchcard.GrantStatus `json:"status" enum:"captured"`
+	CapturedAt   *time.Time            `json:"captured_at"`
+}
+
+func (s *server) capture(ctx context.Context, in *captureInput) (*output[captured], error) {
+	g, err := s.Dispatch.Capture(ctx, in.Body.Code)
+	if err != nil {
+		return nil, err
+	}
+	return answer(captured{g.RedemptionID, g.ID, g.Reward, g.Value, g.Status, g.EndedAt}), nil
+}
+
+type codesInput struct {
+	Reward string `path:"reward" maxLength:"200" doc:"Its name in the catalog"`
+	Body   struct {
+		Codes []string `json:"codes" minItems:"1" maxItems:"10000" nullable:"false" doc:"4 to 15 letters and digits; case, spaces and hyphens do not matter"`
+	}
+}
+
+type codesAdded struct {
+	Added      int64 `json:"added"`
+	Duplicates int64 `json:"duplicates" doc:"Those that were there already, or came twice"`
+	Free       int64 `json:"free" doc:"How many codes of the pool are free now"`
+}
+
+// codesPool is what a reward says whose codes come from a pool.
+const codesPool = "pool"
+
+func (s *server) addCodes(ctx context.Context, in *codesInput) (*output[codesAdded], error) {
+	policy, err := s.Catalog.Current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	reward := policy.Rewards[in.Reward]
+	if reward == nil {
+		return nil, punchcard.Errorf(punchcard.CodeNotFound, "the program has no such reward").Because("unknown_reward")
+	}
+	if reward.Codes != codesPool {
+		return nil, punchcard.Errorf(punchcard.CodeInvalid, "the reward's codes are not a pool; write codes: pool for it in rewards.yaml").Because("no_pool")
+	}
+	seen := make(map[string]bool, len(in.Body.Codes))
+	codes := make([]string, 0, len(in.Body.Codes))
+	for i, c := range in.Body.Codes {
+		code := punchcard.NormalizeCode(c)
+		if !isCode(code) {
+			return nil, punchcard.Errorf(punchcard.CodeInvalid, "a code has %d to %d letters and digits (A–Z, 0–9)", minCode, maxCode).In(fmt.Sprintf("codes[%d]", i))
+		}
+		if !seen[code] {
+			seen[code] = true
+			codes = append(codes, code)
+		}
+	}
+	var body codesAdded
+	err = s.Store.Update(ctx, func(tx *store.Tx) error {
+		var err error
+		if body.Added, err = tx.PoolCodes(in.Reward, codes); err != nil {
+			return err
+		}
+		body.Free, err = tx.FreeCodes(in.Reward)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	body.Duplicates = int64(len(in.Body.Codes)) - body.Added
+	return answer(body), nil
+}
+
+func isCode(s string) bool {
+	if len(s) < minCode || len(s) > maxCode {
+		return false
+	}
+	for _, r := range s {
+		if (r < 'A' || r > 'Z') && (r < '0' || r > '9') {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,229 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// permission says who may call a route.
+type permission string
+
+const (
+	public   permission = "public"
+	needsKey permission = "key"
+)
+
+// Paths that are named elsewhere too.
+const (
+	pathHealth  = "/healthz"
+	pathReady   = "/readyz"
+	pathOpenAPI = "/openapi.json"
+	pathDocs    = "/docs"
+	pathWebhook = "/webhooks/whatsapp"
+)
+
+// The tags, which are the chapters of the documentation.
+const (
+	tagEvents      = "Events"
+	tagCustomers   = "Customers"
+	tagRuns        = "Runs"
+	tagRedemptions = "Redemptions"
+	tagApprovals   = "Approvals"
+	tagProgram     = "Program"
+	tagWhatsApp    = "WhatsApp"
+	tagServer      = "Server"
+)
+
+const (
+	get  = http.MethodGet
+	post = http.MethodPost
+)
+
+// routes is the table of all there is, with who may call it.
+func (s *server) routes() []route {
+	return []route{
+		{post, "/v1/events", needsKey, "sendEvents", tagEvents, "Send one event, or up to 1,000", with(s, s.sendEvents), aboutEvents},
+		{get, "/v1/events/parked", needsKey, "listParkedEvents", tagEvents, "List events that could not be routed", with(s, s.parkedEvents), options{}},
+		{post, "/v1/events/{id}/retry", needsKey, "retryEvent", tagEvents, "Route a parked event again", with(s, s.retryEvent), options{status: http.StatusAccepted}},
+
+		{get, "/v1/customers", needsKey, "listCustomers", tagCustomers, "List customers", with(s, s.customers), options{}},
+		{get, "/v1/customers/{ref}", needsKey, "getCustomer", tagCustomers, "Look at a customer", with(s, s.customer), options{}},
+		{get, "/v1/customers/{ref}/runs", needsKey, "listRuns", tagCustomers, "List a customer's runs, newest first", with(s, s.customerRuns), options{}},
+		{get, "/v1/customers/{ref}/messages", needsKey, "listMessages", tagCustomers, "List a customer's messages, newest first", with(s, s.customerMessages), options{}},
+		{get, "/v1/customers/{ref}/consents", needsKey, "listConsents", tagCustomers, "List a customer's consent log with its evidence, oldest first", with(s, s.customerConsents), options{}},
+		{get, "/v1/customers/{ref}/points", needsKey, "listPoints", tagCustomers, "Look at a customer's points and their ledger, oldest first", with(s, s.customerPoints), options{}},
+		{get, "/v1/customers/{ref}/grants", needsKey, "listGrants", tagCustomers, "List a customer's rewards, newest first", with(s, s.customerGrants), options{}},
+
+		{post, "/v1/journeys/{journey}/runs", needsKey, "startRun", tagRuns, "Start a run", with(s, s.startRun), aboutStart},
+		{post, "/v1/journeys/{journey}/pause", needsKey, "pauseJourney", tagRuns, "Hold a journey's runs", with(s, s.pause), aboutPause},
+		{post, "/v1/journeys/{journey}/resume", needsKey, "resumeJourney", tagRuns, "Let a paused journey's runs go on", with(s, s.resume), options{}},
+		{get, "/v1/runs/{id}", needsKey, "getRun", tagRuns, "Look at a run and its story", with(s, s.run), options{}},
+		{post, "/v1/runs/{id}/retry", needsKey, "retryRun", tagRuns, "Let a stuck run try again", with(s, s.retryRun), options{status: http.StatusAccepted}},
+
+		{post, "/v1/redemptions", needsKey, "requestRedemption", tagRedemptions, "Ask for a reward with points", with(s, s.requestRedemption), aboutRedemption},
+		{get, "/v1/redemptions/{id}", needsKey, "getRedemption", tagRedemptions, "Look at a redemption", with(s, s.redemption), options{}},
+		{post, "/v1/redemptions/capture", needsKey, "captureCode", tagRedemptions, "Use a code at the till", with(s, s.capture), aboutCapture},
+		{post, "/v1/rewards/{reward}/codes", needsKey, "addCodes", tagRedemptions, "Add codes to a reward's pool", with(s, s.addCodes), aboutCodes},
+
+		{get, "/v1/approvals", needsKey, "listApprovals", tagApprovals, "List questions to a person, oldest first", with(s, s.approvals), options{}},
+		{post, "/v1/approvals/{id}", needsKey, "decideApproval", tagApprovals, "Decide one", with(s, s.decide), aboutDecision},
+
+		{get, "/v1/program", needsKey, "getProgram", tagProgram, "Look at the program that runs now", with(s, s.program), options{}},
+
+		{get, pathWebhook, public, "verifyWebhook", tagWhatsApp, "WhatsApp's handshake", with(s, s.handshake), aboutHandshake},
+		{post, pathWebhook, public, "receiveWebhook", tagWhatsApp, "Receive what WhatsApp has to say", with(s, s.webhook), aboutWebhook},
+
+		{get, pathHealth, public, "health", tagServer, "Whether the process is alive", with(s, s.health), options{}},
+		{get, pathReady, public, "ready", tagServer, "Whether every part that is needed is up", with(s, s.ready), options{}},
+		{get, pathOpenAPI, public, "openapi", tagServer, "This API as an OpenAPI 3.1 document", with(s, s.openAPI), options{media: "application/json"}},
+		{get, pathDocs, public, "docs", tagServer, "This API for people", with(s, s.docs), options{media: htmlType}},
+		{get, "/", public, "start", tagServer, "Where to go from here", with(s, s.start), options{media: htmlType}},
+	}
+}
+
+// route is one line of the table.
+type route struct {
+	method, path string
+	permission   permission
+	id           string // of the operation, for generated clients
+	tag, summary string
+	register     func(huma.API, huma.Operation)
+	options
+}
+
+// options are what few routes have.
+type options struct {
+	status     int   // of success; 0: 200
+	maxBody    int64 // in bytes; 0: defaultBody
+	idempotent bool  // it honours Idempotency-Key
+	about      string
+	example    string                             // of the body, as JSON
+	media      string                             // of an answer that is no JSON of ours
+	body       func(r huma.Registry) *huma.Schema // of a body that the handler reads by itself
+}
+
+const (
+	defaultBody = 256 << 10
+	// bodyTimeout bounds how long a body may take to come.
+	bodyTimeout = 20 * time.Second
+)
+
+func (r route) bodyLimit() int64 {
+	if r.maxBody > 0 {
+		return r.maxBody
+	}
+	return defaultBody
+}
+
+// ginPath is the path as gin writes patterns.
+func (r route) ginPath() string {
+	return strings.ReplaceAll(strings.ReplaceAll(r.path, "{", ":"), "}", "")
+}
+
+// with binds a line to its handler. An error that the handler answers becomes a problem.
+func with[I, O any](s *server, handle func(context.Context, *I) (*O, error)) func(huma.API, huma.Operation) {
+	return func(a huma.API, op huma.Operation) {
+		huma.Register(a, op, func(ctx context.Context, in *I) (*O, error) {
+			out, err := handle(ctx, in)
+			if err != nil {
+				return nil, s.problem(ctx, err)
+			}
+			return out, nil
+		})
+	}
+}
+
+// operation is a line of the table as huma and the OpenAPI document have it.
+func (s *server) operation(r route, registry huma.Registry) huma.Operation {
+	op := huma.Operation{
+		Method: r.method, Path: r.path, OperationID: r.id, Tags: []string{r.tag}, Summary: r.summary, Description: r.about,
+		DefaultStatus: r.status, MaxBodyBytes: r.bodyLimit() + 1, BodyReadTimeout: bodyTimeout,
+		RejectUnknownQueryParameters: strings.HasPrefix(r.path, "/v1/"),
+		Security:                     []map[string][]string{},
+		Responses:                    map[string]*huma.Response{"default": problemResponse(registry)},
+	}
+	if r.permission != public {
+		op.Security = []map[string][]string{{"bearer": {}}, {"apiKey": {}}}
+	}
+	if r.media != "" {
+		op.Responses["200"] = &huma.Response{Content: map[string]*huma.MediaType{r.media: {Schema: &huma.Schema{Type: huma.TypeString}}}}
+	}
+	if r.body != nil {
+		op.SkipValidateBody = true
+	}
+	if r.idempotent {
+		op.Parameters = append(op.Parameters, &huma.Param{
+			Name: headerIdempotency, In: "header", Schema: &huma.Schema{Type: huma.TypeString},
+			Description: "The same key with the same body gets the same answer again; with another body it is refused.",
+		})
+	}
+	return op
+}
+
+// document adds to an operation's body what its types do not say.
+func (r route) document(a huma.API) {
+	op := operationAt(a.OpenAPI(), r.method, r.path)
+	if op == nil || op.RequestBody == nil {
+		return
+	}
+	if r.body != nil {
+		op.RequestBody.Content = map[string]*huma.MediaType{"application/json": {Schema: r.body(a.OpenAPI().Components.Schemas)}}
+	}
+	if r.example != "" {
+		op.RequestBody.Content["application/json"].Example = json.RawMessage(r.example)
+	}
+}
+
+func operationAt(doc *huma.OpenAPI, method, path string) *huma.Operation {
+	item := doc.Paths[path]
+	switch {
+	case item == nil:
+		return nil
+	case method == post:
+		return item.Post
+	default:
+		return item.Get
+	}
+}
+
+func problemResponse(registry huma.Registry) *huma.Response {
+	schema := huma.SchemaFromType(registry, typeOf[Problem]())
+	return &huma.Response{Description: "A problem", Content: map[string]*huma.MediaType{problemType: {Schema: schema}}}
+}
+
+// humaConfig is huma without the pages of its own, which load from other servers.
+func (s *server) humaConfig() huma.Config {
+	config := huma.DefaultConfig("Punchcard", s.Version)
+	config.OpenAPIPath, config.DocsPath, config.SchemasPath, config.CreateHooks = "", "", "", nil
+	config.Info.Description = "Rewards on WhatsApp: send events, look at customers and runs, capture rewards."
+	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"bearer": {Type: "http", Scheme: "bearer"},
+		"apiKey": {Type: "apiKey", In: "header", Name: "X-API-Key"},
+	}
+	config.Tags = []*huma.Tag{
+		{Name: tagEvents}, {Name: tagCustomers}, {Name: tagRuns}, {Name: tagRedemptions}, {Name: tagApprovals}, {Name: tagProgram},
+		{Name: tagWhatsApp}, {Name: tagServer},
+	}
+	format := huma.DefaultJSONFormat
+	format.Unmarshal = unmarshal
+	config.Formats = map[string]huma.Format{"application/json": format}
+	config.Transformers = []huma.Transformer{s.ownProblems}
+	return config
+}
+
+var errNotUTF8 = errors.New("the body is not UTF-8 text")
+
+// unmarshal reads JSON. Go's own would put a replacement character where the text is not UTF-8.
+func unmarshal(data []byte, v any) error {
+	if !utf8.Valid(data) {
+		return errNotUTF8
+	}
+	return json.Unmarshal(data, v)
+}

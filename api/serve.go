@@ -1,0 +1,126 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"punchcard"
+)
+
+// requestTimeout bounds the work on one request.
+const requestTimeout = 30 * time.Second
+
+type contextKey int
+
+const (
+	requestIDKey contextKey = iota
+	callerKey
+)
+
+// requestID is the id under which a request's log lines are found.
+func requestID(ctx context.Context) string {
+	id, _ := ctx.Value(requestIDKey).(string)
+	return id
+}
+
+// caller is the name of the key that a request came with.
+func caller(ctx context.Context) string {
+	name, _ := ctx.Value(callerKey).(string)
+	return name
+}
+
+// observe gives the request its id, and logs what became of it. The log has the route's pattern and never the path or the
+// query, in which phones and tokens stand.
+func (s *server) observe(c *gin.Context) {
+	began := time.Now()
+	id := punchcard.NewID("req")
+	c.Header("X-Request-Id", id)
+	c.Request = c.Request.WithContext(context.WithValue(c.Request.Context(), requestIDKey, id))
+	c.Next()
+	pattern := c.FullPath()
+	if pattern == "" {
+		pattern = "none"
+	}
+	level := slog.LevelInfo
+	switch {
+	case c.Writer.Status() >= http.StatusInternalServerError:
+		level = slog.LevelWarn
+	case pattern == pathHealth || pattern == pathReady:
+		level = slog.LevelDebug
+	}
+	s.Log.LogAttrs(c.Request.Context(), level, "request",
+		slog.String("method", method(c.Request.Method)), slog.String("route", pattern), slog.Int("status", c.Writer.Status()),
+		slog.Duration("took", time.Since(began)), slog.String("key", caller(c.Request.Context())), slog.String("request_id", id))
+}
+
+// method is a request's method as a log may have it: callers can put anything there.
+func method(m string) string {
+	switch m {
+	case http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodHead, http.MethodOptions:
+		return m
+	default:
+		return "other"
+	}
+}
+
+// rescue answers for a handler that panicked.
+func (s *server) rescue(c *gin.Context) {
+	defer func() {
+		r := recover()
+		if r == nil {
+			return
+		}
+		if err, ok := r.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+			panic(r) // the server's own way to drop a connection
+		}
+		ctx := c.Request.Context()
+		if errors.Is(ctx.Err(), context.Canceled) {
+			// Whoever asked has gone, and huma panics when it cannot write to them.
+			c.Abort()
+			return
+		}
+		s.Log.ErrorContext(ctx, "a handler panicked", "panic", r, "route", c.FullPath(), "request_id", requestID(ctx), "stack", string(debug.Stack()))
+		if !c.Writer.Written() {
+			writeProblem(c, internalProblem(ctx))
+		}
+		c.Abort()
+	}()
+	c.Next()
+}
+
+// unescape reads path parameters as RFC 3986 writes them.
+func unescape(c *gin.Context) {
+	if c.Request.URL.RawPath == "" {
+		return // they came without escapes, or net/http has read them already
+	}
+	for i, p := range c.Params {
+		if v, err := url.PathUnescape(p.Value); err == nil {
+			c.Params[i].Value = v
+		}
+	}
+}
+
+// guard sets what every answer says about itself, and bounds the time of the work.
+func guard(c *gin.Context) {
+	h := c.Writer.Header()
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Content-Security-Policy", contentPolicy)
+	h.Set("Cache-Control", "no-store")
+	ctx, cancel := context.WithTimeout(c.Request.Context(), requestTimeout)
+	defer cancel()
+	c.Request = c.Request.WithContext(ctx)
+	if c.Request.Body != nil && c.Request.ContentLength != 0 {
+		// Every body is JSON, whatever a caller's HTTP library calls it: `curl -d` says that it is a form.
+		c.Request.Header.Set("Content-Type", "application/json")
+	}
+	c.Next()
+}

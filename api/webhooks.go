@@ -1,0 +1,71 @@
+package api
+
+import (
+	"context"
+	"net/url"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"punchcard"
+	"punchcard/internal/whatsapp"
+)
+
+// maxWebhook bounds a webhook's body, in bytes: Meta's own bound is 3 MB.
+const maxWebhook = 4 << 20
+
+var aboutHandshake = options{
+	media: "text/plain",
+	about: "Meta asks whether this address wants its webhooks, and gets its challenge back when it says the right word.",
+}
+
+var aboutWebhook = options{
+	maxBody: maxWebhook,
+	about: "Only what Meta has signed is taken: the signature is checked over the bytes as they came. They are stored, then answered, and " +
+		"worked on afterwards.",
+	body: func(huma.Registry) *huma.Schema {
+		return &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true, Description: "As Meta's documentation has it"}
+	},
+}
+
+type handshakeInput struct {
+	Mode      string `query:"hub.mode"`
+	Token     string `query:"hub.verify_token"`
+	Challenge string `query:"hub.challenge"`
+}
+
+// text is an answer that is no JSON.
+type text struct {
+	ContentType string `header:"Content-Type" hidden:"true"`
+	Body        []byte
+}
+
+func (s *server) handshake(_ context.Context, in *handshakeInput) (*text, error) {
+	challenge, ok := whatsapp.Handshake(url.Values{
+		"hub.mode": {in.Mode}, "hub.verify_token": {in.Token}, "hub.challenge": {in.Challenge},
+	}, s.VerifyToken)
+	if !ok {
+		return nil, punchcard.Errorf(punchcard.CodeForbidden, "that is not the handshake that was agreed on")
+	}
+	return &text{ContentType: "text/plain; charset=utf-8", Body: []byte(challenge)}, nil
+}
+
+type webhookInput struct {
+	Signature string `header:"X-Hub-Signature-256" doc:"sha256= and the HMAC of the body"`
+	RawBody   []byte
+}
+
+type received struct {
+	Status string `json:"status" enum:"received"`
+}
+
+func (s *server) webhook(ctx context.Context, in *webhookInput) (*output[received], error) {
+	if !whatsapp.Verify(s.AppSecrets, in.RawBody, in.Signature) {
+		s.Log.WarnContext(ctx, "a webhook was refused: its signature is missing or wrong", "signed", in.Signature != "", "request_id", requestID(ctx))
+		return nil, punchcard.Errorf(punchcard.CodeUnauthorized, "the signature is missing or wrong").Because("bad_signature")
+	}
+	// The body is huma's buffer, which the next request gets: the inbox keeps a copy.
+	if err := s.Dispatch.Receive(ctx, append([]byte(nil), in.RawBody...)); err != nil {
+		return nil, err
+	}
+	return answer(received{Status: "received"}), nil
+}
