@@ -139,7 +139,7 @@ func (t *Template) wireButtons(lang string) []Button {
 	var buttons []Button
 	for _, b := range t.buttons {
 		if b.code != nil {
-			buttons = append(buttons, Button{Kind: ButtonCopyCode, Example: "BB-7K2M9Q"})
+			buttons = append(buttons, Button{Kind: ButtonCopyCode, Example: "BB7K2M9Q"})
 			continue
 		}
 		buttons = append(buttons, Button{Kind: ButtonQuickReply, Text: b.title.plain(lang), Payload: b.keyword})
