@@ -62,8 +62,7 @@ func (e *Engine) Start(ctx context.Context, s rules.Start) error {
 		Armed:       s.Armed,
 		First:       s.First,
 	})
-	var already *serviceerror.WorkflowExecutionAlreadyStarted
-	if errors.As(err, &already) {
+	if _, already := errors.AsType[*serviceerror.WorkflowExecutionAlreadyStarted](err); already {
 		return nil
 	}
 	if err != nil {
@@ -77,8 +76,7 @@ func (e *Engine) Start(ctx context.Context, s rules.Start) error {
 func (e *Engine) Signal(ctx context.Context, journey, run string, s rules.Signal) error {
 	id := WorkflowID(journey, run)
 	err := e.client.SignalWorkflow(ctx, id, "", SignalName, s)
-	var gone *serviceerror.NotFound
-	if errors.As(err, &gone) {
+	if _, gone := errors.AsType[*serviceerror.NotFound](err); gone {
 		return fmt.Errorf("signal %d to %s: %w", s.N, id, punchcard.ErrRunGone)
 	}
 	if err != nil {

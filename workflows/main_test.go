@@ -55,7 +55,7 @@ func startServer(extra ...string) (*server, error) {
 		return nil, err
 	}
 	ctx := context.Background()
-	quiet := log.NewStructuredLogger(slog.New(slog.NewTextHandler(io.Discard, nil)))
+	quiet := log.NewStructuredLogger(slog.New(slog.DiscardHandler))
 	dev, err := testsuite.StartDevServer(ctx, testsuite.DevServerOptions{
 		ExistingPath: path,
 		// The identity stands in recorded histories: the SDK's own would name the machine.

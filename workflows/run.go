@@ -171,12 +171,11 @@ func (r *runner) do(ctx workflow.Context, do rules.Effect) (result rules.Result,
 // mayPass tells whether an error of an activity may be gone at another try: it timed out, or it is an application's error that
 // was not marked as one for ever.
 func mayPass(err error) bool {
-	var timeout *temporal.TimeoutError
-	if errors.As(err, &timeout) {
+	if _, timeout := errors.AsType[*temporal.TimeoutError](err); timeout {
 		return true
 	}
-	var application *temporal.ApplicationError
-	return errors.As(err, &application) && !application.NonRetryable() &&
+	application, ok := errors.AsType[*temporal.ApplicationError](err)
+	return ok && !application.NonRetryable() &&
 		!slices.Contains(localRetry.NonRetryableErrorTypes, application.Type())
 }
 

@@ -16,7 +16,7 @@ type story struct {
 	lines []string
 }
 
-func (s *story) line(format string, args ...any) {
+func (s *story) linef(format string, args ...any) {
 	s.lines = append(s.lines, fmt.Sprintf(format, args...))
 	if over := len(s.lines) - storyLines; over > 0 {
 		s.lines = append([]string(nil), s.lines[over:]...)
@@ -32,7 +32,7 @@ func (s *story) add(label string, r rules.Result) {
 	if r.Code != "" {
 		what += " (" + r.Code + ")"
 	}
-	s.line("**%s**: %s", label, what)
+	s.linef("**%s**: %s", label, what)
 }
 
 // elapsed tells that a wait's time is over.
@@ -40,7 +40,7 @@ func (s *story) elapsed(label string, phase rules.Phase) {
 	if phase == rules.PhaseDeferred {
 		return // the effect is asked for again, and that is told
 	}
-	s.line("**%s**: time is over", label)
+	s.linef("**%s**: time is over", label)
 }
 
 // heard tells of a signal, unless it was heard before.
@@ -55,7 +55,7 @@ func (s *story) heard(sig rules.Signal, upTo int) {
 	if sig.Count > 0 {
 		what += fmt.Sprintf(" (%d)", sig.Count)
 	}
-	s.line("heard %d, %s", sig.N, what)
+	s.linef("heard %d, %s", sig.N, what)
 }
 
 // markdown is the story and, after it, what the run is about now.
@@ -87,6 +87,7 @@ func (r *runner) now(move rules.Move) string {
 			return fmt.Sprintf("Trying again: **%s**; our database did not answer.", label)
 		}
 		return fmt.Sprintf("Doing: **%s**.", label)
+	case rules.MoveWait:
 	}
 	switch r.cursor.State().Phase {
 	case rules.PhaseDeferred:

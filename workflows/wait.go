@@ -40,7 +40,7 @@ func (r *runner) wait(ctx workflow.Context, move rules.Move) {
 		r.timer.stop()
 	}
 	if !move.Forever && r.timer.future == nil {
-		d := real(move.Wait, r.in.Speed)
+		d := onTheWall(move.Wait, r.in.Speed)
 		if d <= 0 {
 			r.elapsed()
 			return
@@ -76,9 +76,9 @@ func (r *runner) elapsed() {
 	r.cursor.Elapsed()
 }
 
-// real is how long a span of business time takes on the wall. A part of a millisecond counts as one: timers are no finer, and one
+// onTheWall is how long a span of business time takes on the wall. A part of a millisecond counts as one: timers are no finer, and one
 // that fires early is only told by the fence to wait again.
-func real(d time.Duration, speed float64) time.Duration {
+func onTheWall(d time.Duration, speed float64) time.Duration {
 	return time.Duration(math.Ceil(float64(d)/speed/float64(time.Millisecond))) * time.Millisecond
 }
 

@@ -79,10 +79,10 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err := takeOver(o.DBFile); err != nil {
 		return nil, err
 	}
-	if o.Port, err = freePort(o.Port, "--temporal-port"); err != nil {
+	if o.Port, err = freePort(ctx, o.Port, "--temporal-port"); err != nil {
 		return nil, err
 	}
-	if o.UIPort, err = freePort(o.UIPort, "--ui-port"); err != nil {
+	if o.UIPort, err = freePort(ctx, o.UIPort, "--ui-port"); err != nil {
 		return nil, err
 	}
 	s := &Server{options: o, gone: make(chan struct{}), done: make(chan error, 1)}
@@ -132,7 +132,8 @@ func (s *Server) spawn() error {
 	for _, name := range slices.Sorted(maps.Keys(o.SearchAttributes)) {
 		args = append(args, "--search-attribute", name+"="+o.SearchAttributes[name])
 	}
-	cmd := exec.Command(o.Path, args...)
+	// The context of Start ends with Start, and the server does not: Stop ends it.
+	cmd := exec.Command(o.Path, args...) //nolint:gosec,noctx // the CLI that Find found, with our own settings; see above
 	cmd.SysProcAttr = apart()
 	var log io.Closer
 	if o.LogFile != "" {
@@ -248,11 +249,16 @@ func end(process *os.Process, gone <-chan struct{}) error {
 }
 
 // freePort is the port itself when nothing listens there, or a free one for 0. The error names the flag that changes it.
-func freePort(port int, flag string) (int, error) {
-	l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+func freePort(ctx context.Context, port int, flag string) (int, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(port)))
 	if err != nil {
 		return 0, fmt.Errorf("port %d is taken by another program: stop that, or choose another port with %s", port, flag)
 	}
 	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	_, text, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(text)
 }

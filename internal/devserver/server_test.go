@@ -41,7 +41,7 @@ func help(file string) {
 	if err != nil {
 		panic(err)
 	}
-	fmt.Println(s.process.Pid, s.Address())
+	fmt.Fprintln(os.Stdout, s.process.Pid, s.Address())
 	select {}
 }
 
