@@ -299,9 +299,10 @@ func template(p *fence.Pass) (*draft, error) {
 		if err != nil {
 			return whatsapp.Message{}, err
 		}
+		language := t.Pick(p.Customer.Language) // values are written as the words around them are
 		with := map[string]any{}
 		for _, param := range p.Step.With {
-			value, err := param.Value.Render(p.Customer.Language, env)
+			value, err := param.Value.Render(language, env)
 			if err != nil {
 				return whatsapp.Message{}, unworded(err)
 			}
@@ -309,7 +310,7 @@ func template(p *fence.Pass) (*draft, error) {
 		}
 		filled := *env
 		filled.With = with
-		r, err := t.Render(p.Customer.Language, &filled)
+		r, err := t.Render(language, &filled)
 		if err != nil {
 			return whatsapp.Message{}, unworded(err)
 		}

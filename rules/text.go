@@ -71,6 +71,9 @@ func (t Text) Render(lang string, env *Env) (string, error) {
 		return "", nil
 	}
 	w := t.pick(lang)
+	if w.wordless() && lang != "" {
+		w.language = lang // "{{ welcome.expires }}" is in no language: it is written as the reader writes dates
+	}
 	var b strings.Builder
 	for _, s := range w.segments {
 		text := s.literal
@@ -86,6 +89,16 @@ func (t Text) Render(lang string, env *Env) (string, error) {
 		return "", &EvalError{Where: t.where, Kind: "the text is too long when it is filled in"}
 	}
 	return b.String(), nil
+}
+
+// wordless tells whether a wording has no words of its own, only what is filled in.
+func (w wording) wordless() bool {
+	for _, s := range w.segments {
+		if strings.TrimSpace(s.literal) != "" {
+			return false
+		}
+	}
+	return true
 }
 
 // pick is the wording for someone who reads lang: in that language, in its main form (pt for pt_BR), or in the program's.

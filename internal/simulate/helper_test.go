@@ -71,13 +71,15 @@ type bundle struct {
 	seq  int
 	ctx  context.Context
 	last map[string]int
+	// language is what events say of the customer.
+	language string
 }
 
 func setup(t *testing.T, s *store.Store, program fs.FS) *bundle {
 	t.Helper()
 	clock := punchcard.NewManualClock(monday)
 	wa := &outbox{}
-	b := &bundle{World: simulate.NewWorld(s, clock, wa, quiet), t: t, wa: wa, ctx: context.Background(), last: map[string]int{}}
+	b := &bundle{World: simulate.NewWorld(s, clock, wa, quiet), t: t, wa: wa, ctx: context.Background(), last: map[string]int{}, language: "en"}
 	p, problems := rules.Load(program)
 	require.Empty(t, problems)
 	_, _, err := b.Fence.Catalog.Publish(b.ctx, p)
@@ -95,7 +97,7 @@ func (b *bundle) event(phone, name string, properties map[string]any) {
 	b.seq++
 	receipt, err := b.Dispatch.Ingest(b.ctx, []dispatch.Incoming{{
 		ID: fmt.Sprintf("e%d", b.seq), Name: name, Customer: dispatch.Reference{Phone: phone}, Properties: properties,
-		Profile: punchcard.Profile{Language: "en"},
+		Profile: punchcard.Profile{Language: b.language},
 	}})
 	require.NoError(b.t, err)
 	require.Empty(b.t, receipt.Rejected)

@@ -40,12 +40,24 @@ func TestOptIn(t *testing.T) {
 			require.Len(t, grants, 1)
 			require.Len(t, grants[0].Code, 10)
 			require.Contains(t, b.wa.sent[1].Template.Body, grants[0].Code)
+			require.Contains(t, b.wa.sent[1].Template.Body, "23 December 2026")
 
 			// The code is used by the order that carries it.
 			b.event(anna, "order.placed", map[string]any{"order_id": "o1", "total": 20, "coupon": grants[0].Code})
 			used, err := b.Store.View(b.ctx).Grant(grants[0].ID)
 			require.NoError(t, err)
 			require.Equal(t, punchcard.GrantCaptured, used.Status)
+		})
+		t.Run("in Danish", func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, fresh(t), coffee())
+			b.language = "da"
+			b.event(anna, "registration.received", map[string]any{"source": "web"})
+			b.says(anna, "ja")
+			require.Equal(t, "da", b.wa.sent[1].Template.Language)
+			require.Contains(t, b.wa.sent[1].Template.Body, "23. december 2026")
+			b.says(anna, "points")
+			require.Equal(t, "Du har 0 point.", b.wa.sent[2].Text.Body)
 		})
 		t.Run("silence", func(t *testing.T) {
 			t.Parallel()
