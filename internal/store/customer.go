@@ -34,6 +34,25 @@ func (tx *Tx) Identify(identities []punchcard.Identity) (*punchcard.Customer, er
 	return tx.Customer(owner)
 }
 
+// Owners are the ids of the customers who are known by names, by kind and value. A name that is nobody's is not there.
+func (tx *Tx) Owners(names []punchcard.Identity) (map[[2]string]string, error) {
+	byKind := map[punchcard.IdentityKind][]string{}
+	for _, n := range names {
+		byKind[n.Kind] = append(byKind[n.Kind], n.Value)
+	}
+	owners := map[[2]string]string{}
+	for kind, values := range byKind {
+		rows, err := list[punchcard.Identity](tx.db.Where("kind = ? AND value IN ?", kind, values))
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range rows {
+			owners[[2]string{string(r.Kind), r.Value}] = r.CustomerID
+		}
+	}
+	return owners, nil
+}
+
 // Enroll finds the customer known by the identities, makes one if nobody is, and adds the identities that are new. It
 // answers CodeConflict as Identify does. Two callers who enroll the same person at once get the same customer.
 func (tx *Tx) Enroll(identities []punchcard.Identity, fresh punchcard.Customer) (*punchcard.Customer, error) {

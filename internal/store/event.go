@@ -79,6 +79,19 @@ func (tx *Tx) PostponeCustomer(by, id string, pause time.Duration) error {
 		Updates(map[string]any{"due_at": machineNow().Add(pause), "claimed_by": ""}).Error
 }
 
+// ReleaseClaims gives all claims back: on customers, deliveries and webhooks. It is for a process that knows it is alone on
+// its database, when it starts: claims of one that was killed would otherwise stand until they run out.
+func (tx *Tx) ReleaseClaims() error {
+	now := machineNow()
+	if err := tx.db.Model(&pendingCustomer{}).Where("claimed_by <> ''").Updates(map[string]any{"due_at": now, "claimed_by": ""}).Error; err != nil {
+		return err
+	}
+	if err := tx.db.Model(&Delivery{}).Where("claimed_by <> ''").Updates(map[string]any{"due_at": now, "claimed_by": ""}).Error; err != nil {
+		return err
+	}
+	return tx.db.Model(&InboxItem{}).Where("status = ?", inboxPending).Update("due_at", now).Error
+}
+
 // NextEvent reads the customer's oldest event that is to be routed, or nil.
 func (tx *Tx) NextEvent(customer string) (*punchcard.Event, error) {
 	return one[punchcard.Event](tx.db.Where("customer_id = ? AND status = 'pending'", customer).Order("seq").Limit(1))

@@ -320,7 +320,7 @@ func TestQueriesUseIndexes(t *testing.T) {
 			`INSERT INTO customers (id, name, language, timezone, country, attributes, labels, since, created_at) ` + n +
 				`SELECT 'cus_' || i, '', '', '', '', '{}', '[]', CURRENT_TIMESTAMP, CURRENT_TIMESTAMP FROM n`,
 			`INSERT INTO events (id, customer_id, name, properties, profile, occurred_at, received_at, depth, status, attempts, error, routed_at) ` + n +
-				`SELECT 'evt_' || i, 'cus_' || (i % 10 + 1), 'order.placed', '{}', CURRENT_TIMESTAMP, 0, 'routed', 0, '', CURRENT_TIMESTAMP FROM`,
+				`SELECT 'evt_' || i, 'cus_' || (i % 10 + 1), 'order.placed', '{}', '{}', CURRENT_TIMESTAMP, CURRENT_TIMESTAMP, 0, 'routed', 0, '', CURRENT_TIMESTAMP FROM n`,
 			`INSERT INTO pending_customers (customer_id, due_at, claimed_by) SELECT id, since, '' FROM customers`,
 			`INSERT INTO runs (id, journey, version, customer_id, "key", event_id, entry, entry_event, bound, issued, step, node, status, reason, outcome,
 				goal, value, depth, started_at, updated_at) ` + n +
