@@ -359,8 +359,8 @@ func (c *Cursor) end(outcome string) {
 	c.st.Queue, c.st.Early, c.st.From = nil, nil, ""
 }
 
-// Check tells what makes a plan unfit to be followed: an edge to nowhere, a wait that its `again` cannot reach, a circle of
-// agains. What Compile makes passes; a plan that came from elsewhere is checked before it is driven.
+// Check tells what makes a plan unfit to be followed: an edge to nowhere, an `again` that goes back to no wait, a wait without a
+// scope or a way on. What Compile makes passes; a plan that came from elsewhere is checked before it is driven.
 func (p *Plan) Check() error {
 	if _, ok := p.Nodes[p.Start]; !ok {
 		return fmt.Errorf("plan: it starts at %q, which it does not have", p.Start)

@@ -328,8 +328,9 @@ func (d *driver) both(f func(c *Cursor)) {
 	require.NoError(d.t, json.Unmarshal(text, &st))
 	d.twin = ResumeCursor(d.f.plan, st)
 	require.Equal(d.t, d.c.State(), d.twin.State())
+	before := d.c.State()
 	require.Equal(d.t, d.c.Next(), d.twin.Next())
-	require.Equal(d.t, d.c.Next(), d.c.Next(), "asking twice changed something")
+	require.Equal(d.t, before, d.c.State(), "asking changed something")
 }
 
 // deliver tells of the i-th signal on its way; with again it will come once more.

@@ -133,7 +133,7 @@ func (s *Server) spawn() error {
 		args = append(args, "--search-attribute", name+"="+o.SearchAttributes[name])
 	}
 	// The context of Start ends with Start, and the server does not: Stop ends it.
-	cmd := exec.Command(o.Path, args...) //nolint:gosec,noctx // the CLI that Find found, with our own settings; see above
+	cmd := exec.Command(o.Path, args...) //nolint:noctx // see above
 	cmd.SysProcAttr = apart()
 	var log io.Closer
 	if o.LogFile != "" {
