@@ -1,5 +1,7 @@
 package rules
 
+import "strings"
+
 // Reads tells whether anything that is filled into the text reads a name: what `as` bound, or a word such as customer.
 func (t Text) Reads(name string) bool {
 	for _, w := range t.wordings {
@@ -19,4 +21,22 @@ func (p *Program) NearestEvent(name string) string {
 		known = append(known, e)
 	}
 	return nearest(name, known)
+}
+
+// Moves tells whether an event may change what tiers and milestones are reckoned by. It errs towards true: a milestone of
+// anything but counts, sums and points may be moved by any event.
+func (p *Program) Moves(event string) bool {
+	for _, e := range p.Earn {
+		if e.On == event {
+			return true
+		}
+	}
+	for _, m := range p.Milestones {
+		source := m.Of.Source()
+		counts := m.Of.names["times()"] || m.Of.names["total()"] || m.Of.names["points"]
+		if !counts || m.Of.names["customer"] || strings.Contains(source, `"`+event+`"`) || strings.Contains(source, "'"+event+"'") {
+			return true
+		}
+	}
+	return false
 }

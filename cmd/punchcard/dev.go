@@ -213,7 +213,8 @@ func (d *dev) openStore(ctx context.Context) error {
 	s.UseClock(clock)
 	d.Speed = clock.Speed
 	d.store, d.fence = s, fence.New(s)
-	return nil
+	// The lock on the data folder says that nobody else is at work: a killed run's claims need not run out.
+	return s.Update(ctx, func(tx *store.Tx) error { return tx.ReleaseClaims() })
 }
 
 func (d *dev) openPhone(ctx context.Context) error {
@@ -357,7 +358,7 @@ func (d *dev) toPaste() string {
 		return strings.NewReplacer("API", d.api.Addr().String(), "ID", id, "NAME", name, "WHO", who, "PROPS", props).Replace(event)
 	}
 	return strings.Join([]string{
-		line("r1", "registration.received", `,"name":"Anna","language":"en"`, `{"source":"web"}`),
+		line("r1", "registration.received", `,"name":"Anna Lund","language":"en","attributes":{"first_name":"Anna"}`, `{"source":"web"}`),
 		`  curl -s http://` + d.phone.Addr().String() + `/people/+4520123456/messages -d '{"text":"yes"}'`,
 		line("c1", "cart.updated", "", `{"cart_id":"c1","total":120,"items":[{"name":"Ethiopia Yirgacheffe","price":12.5}]}`),
 	}, "\n\n")

@@ -18,7 +18,7 @@ func (r *routing) optIn() error {
 			continue
 		}
 		if o.Where != nil {
-			env, err := r.env(nil)
+			env, err := r.env()
 			if err != nil {
 				return err
 			}

@@ -58,7 +58,7 @@ const (
 	// pollEvery is how often a loop looks when no bell rings: another process may have added work.
 	pollEvery = 500 * time.Millisecond
 	// lease is how long a claim lasts. Work on one is over in far less; a process that died gives its claims back after it.
-	lease = 30 * time.Second
+	lease = 15 * time.Second
 	// batch is how much one claim takes.
 	batch = 64
 	// eventsPerClaim bounds how long one customer with many events keeps others waiting.
@@ -134,7 +134,7 @@ func (d *Dispatcher) routeCustomer(ctx context.Context, customer string) error {
 		routed, seq, err := d.routeNext(ctx, customer)
 		switch {
 		case err == nil && !routed:
-			return d.store.Update(ctx, func(tx *store.Tx) error { return tx.FinishCustomer(d.name, customer) })
+			return nil
 		case err == nil:
 			d.outbox.ring()
 		case store.IsOutage(err) || punchcard.CodeOf(err) == punchcard.CodeUnavailable:
@@ -175,7 +175,8 @@ func (d *Dispatcher) failEvent(ctx context.Context, customer string, seq int64, 
 // errHopeless is wrapped by the error of an event that no further try will route.
 var errHopeless = errors.New("no further try will help")
 
-// routeNext routes a customer's oldest event. It answers false when there is none, and the event's seq with an error.
+// routeNext routes a customer's oldest event. It answers false when there is none, which ends the claim, and the event's seq
+// with an error.
 func (d *Dispatcher) routeNext(ctx context.Context, customer string) (routed bool, seq int64, err error) {
 	policy, err := d.fence.Catalog.Current(ctx)
 	if err != nil {
@@ -193,8 +194,11 @@ func (d *Dispatcher) routeNext(ctx context.Context, customer string) (routed boo
 			return err
 		}
 		e, err := tx.NextEvent(customer)
-		if err != nil || e == nil {
+		if err != nil {
 			return err
+		}
+		if e == nil {
+			return tx.FinishCustomer(d.name, customer)
 		}
 		routed, seq = true, e.Seq
 		r := &routing{d: d, ctx: ctx, tx: tx, policy: policy, customer: c, event: e}

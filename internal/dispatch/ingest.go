@@ -81,10 +81,17 @@ func (d *Dispatcher) Ingest(ctx context.Context, incoming []Incoming) (Receipt, 
 		sound = append(sound, t)
 	}
 	// Who they are is settled in a short transaction of its own, so that no event waits on another customer's locks.
+	// Those who are known by all that the event names them by, which is nearly always so, need no writing.
+	if err := known(d.store.View(ctx), sound); err != nil {
+		return Receipt{}, err
+	}
 	var problems []Rejection
-	err = d.store.Update(ctx, func(tx *store.Tx) error {
+	strangers := func(tx *store.Tx) error {
 		problems = nil
 		for i := range sound {
+			if sound[i].event.CustomerID != "" {
+				continue
+			}
 			err := identify(tx, &sound[i])
 			if code := punchcard.CodeOf(err); code == punchcard.CodeNotFound || code == punchcard.CodeConflict {
 				problems = append(problems, Rejection{sound[i].index, asError(err)})
@@ -93,9 +100,11 @@ func (d *Dispatcher) Ingest(ctx context.Context, incoming []Incoming) (Receipt, 
 			}
 		}
 		return nil
-	})
-	if err != nil {
-		return Receipt{}, err
+	}
+	if slices.ContainsFunc(sound, func(t taken) bool { return t.event.CustomerID == "" }) {
+		if err := d.store.Update(ctx, strangers); err != nil {
+			return Receipt{}, err
+		}
 	}
 	sound = slices.DeleteFunc(sound, func(t taken) bool {
 		return slices.ContainsFunc(problems, func(p Rejection) bool { return p.Index == t.index })
@@ -201,6 +210,32 @@ func checkReference(ref Reference) (own string, identities []punchcard.Identity,
 		return "", nil, "", punchcard.Errorf(punchcard.CodeInvalid, "say who the customer is: give id, external_id or phone").In("customer")
 	}
 	return own, identities, country, nil
+}
+
+// known fills in the customers of events whose every name is known, and is one person's.
+func known(tx *store.Tx, events []taken) error {
+	var names []punchcard.Identity
+	for _, t := range events {
+		names = append(names, t.identities...)
+	}
+	owners, err := tx.Owners(names)
+	if err != nil {
+		return err
+	}
+	for i := range events {
+		t := &events[i]
+		if t.own != "" || len(t.identities) == 0 {
+			continue
+		}
+		owner := owners[[2]string{string(t.identities[0].Kind), t.identities[0].Value}]
+		for _, n := range t.identities {
+			if owners[[2]string{string(n.Kind), n.Value}] != owner {
+				owner = ""
+			}
+		}
+		t.event.CustomerID = owner
+	}
+	return nil
 }
 
 // identify finds or makes the customer an event names, and adds names that are new.

@@ -61,7 +61,7 @@ func (r *routing) leave(run *punchcard.Run, p *rules.Program, j *rules.Journey) 
 		if l.On != r.event.Name {
 			continue
 		}
-		env, err := r.runEnv(run, p)
+		env, err := r.see(p, run)
 		if err != nil {
 			return false, err
 		}
@@ -101,7 +101,7 @@ func (r *routing) wake(run *punchcard.Run, p *rules.Program, j *rules.Journey) (
 	if on != r.event.Name {
 		return false, nil
 	}
-	env, err := r.runEnv(run, p)
+	env, err := r.see(p, run)
 	if err != nil {
 		return false, err
 	}
@@ -138,7 +138,7 @@ func (r *routing) wake(run *punchcard.Run, p *rules.Program, j *rules.Journey) (
 func (r *routing) start(touched map[place]bool, open map[place]*punchcard.Run) error {
 	for _, j := range r.policy.Entering(r.event.Name) {
 		for _, enter := range j.Enters(r.event.Name) {
-			env, err := r.env(nil)
+			env, err := r.env()
 			if err != nil {
 				return err
 			}
@@ -237,9 +237,4 @@ func (r *routing) successor() error {
 		Depth: r.event.Depth,
 	})
 	return err
-}
-
-// runEnv is what a run's own expressions see of this event.
-func (r *routing) runEnv(run *punchcard.Run, p *rules.Program) (*rules.Env, error) {
-	return fence.Scene{Tx: r.tx, Program: p, Customer: r.customer, Run: run, Event: r.event}.Env()
 }

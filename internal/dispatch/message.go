@@ -185,7 +185,7 @@ func (r *routing) fallback() error {
 // reply answers the customer by the built-in journey: through the same fence, gate and record as any message. One for which
 // there are no words is none.
 func (r *routing) reply(kind string, menu *fence.Menu) error {
-	env, err := r.env(nil)
+	env, err := r.env()
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ const (
 
 // offerMenu answers with a list of the rewards that the customer can afford now, cheapest first.
 func (r *routing) offerMenu() error {
-	env, err := r.env(nil)
+	env, err := r.env()
 	if err != nil {
 		return err
 	}

@@ -21,6 +21,9 @@ type routing struct {
 	policy   fence.Published
 	customer *punchcard.Customer
 	event    *punchcard.Event
+
+	// known is what was read of the customer after the event was accounted for, by the program that reads it.
+	known map[*rules.Program]*rules.Env
 }
 
 func (r *routing) route() error {
@@ -43,6 +46,7 @@ func (r *routing) route() error {
 	if err := r.account(); err != nil {
 		return err
 	}
+	r.known = nil // the event has changed what is known
 	if err := r.useCodes(); err != nil {
 		return err
 	}
@@ -80,7 +84,11 @@ func (r *routing) profile() error {
 
 // account counts the event and gives the points that it earns, and raises what that makes the customer reach.
 func (r *routing) account() error {
-	return fence.Watch(r.tx, r.policy.Program, r.customer, r.event.Depth, func() error {
+	watch := fence.Watch
+	if !r.policy.Moves(r.event.Name) {
+		watch = func(_ *store.Tx, _ *rules.Program, _ *punchcard.Customer, _ int, fn func() error) error { return fn() }
+	}
+	return watch(r.tx, r.policy.Program, r.customer, r.event.Depth, func() error {
 		sums := map[string]float64{}
 		for _, field := range r.policy.Totals[r.event.Name] {
 			if v, ok := number(r.event.Properties[field]); ok {
@@ -103,7 +111,7 @@ func (r *routing) account() error {
 }
 
 func (r *routing) earn(index int, rule rules.Earn) error {
-	env, err := r.env(nil)
+	env, err := r.env()
 	if err != nil {
 		return err
 	}
@@ -188,9 +196,21 @@ func capture(tx *store.Tx, g *punchcard.Grant, depth int) (bool, error) {
 	}, depth)
 }
 
-// env is what expressions see of this event, and of a run where one is given.
-func (r *routing) env(run *punchcard.Run) (*rules.Env, error) {
-	return fence.Scene{Tx: r.tx, Program: r.policy.Program, Customer: r.customer, Run: run, Event: r.event}.Env()
+// env is what today's expressions see of this event.
+func (r *routing) env() (*rules.Env, error) { return r.see(r.policy.Program, nil) }
+
+// see is what a program's expressions see of this event and of a run, nil outside of one. What is known of the customer is read
+// once for an event.
+func (r *routing) see(p *rules.Program, run *punchcard.Run) (*rules.Env, error) {
+	scene := fence.Scene{Tx: r.tx, Program: p, Customer: r.customer, Run: run, Event: r.event, Facts: r.known[p]}
+	env, err := scene.Env()
+	if err == nil && r.known[p] == nil {
+		if r.known == nil {
+			r.known = map[*rules.Program]*rules.Env{}
+		}
+		r.known[p] = env
+	}
+	return env, err
 }
 
 // failed notes that an expression failed: it counts as false. The error is that of a query, if that is why.

@@ -18,10 +18,38 @@ type Scene struct {
 	Run      *punchcard.Run   // nil outside of a run
 	Event    *punchcard.Event // nil where none has just happened
 	Count    int              // what a collect has counted; 0 outside of one
+	// Facts is what was read already of the same customer and program in this transaction; nil: they are read now.
+	Facts *rules.Env
 }
 
 // Env reads what expressions see, as it is now.
 func (s Scene) Env() (*rules.Env, error) {
+	facts := s.Facts
+	if facts == nil {
+		var err error
+		if facts, err = s.facts(); err != nil {
+			return nil, err
+		}
+	}
+	env := *facts
+	if s.Event != nil {
+		env.Event = decode(s.Program, s.Event.Name, s.Event.Properties)
+	}
+	if s.Run == nil {
+		return &env, nil
+	}
+	env.Entry = s.Run.Entry
+	if j := s.Program.Journeys[s.Run.Journey]; j != nil {
+		env.Entry = j.Entry().Decode(s.Run.Entry)
+	}
+	env.Collected = map[string]any{"count": s.Count}
+	var err error
+	env.Bound, err = s.bound(&env)
+	return &env, err
+}
+
+// facts reads what is known of the customer, whatever the run and the event.
+func (s Scene) facts() (*rules.Env, error) {
 	tx, p, c := s.Tx, s.Program, s.Customer
 	points, err := tx.PointsNow(c.ID)
 	if err != nil {
@@ -35,7 +63,7 @@ func (s Scene) Env() (*rules.Env, error) {
 	if err != nil {
 		return nil, err
 	}
-	env := &rules.Env{
+	return &rules.Env{
 		Program: p, Now: tx.Now, Language: c.Language, Zone: Zone(p, c, ""),
 		Customer: rules.CustomerFacts{
 			ID: c.ID, Tier: tier, Language: c.Language, Country: c.Country, Labels: c.Labels,
@@ -59,21 +87,7 @@ func (s Scene) Env() (*rules.Env, error) {
 			}
 			return decode(p, event, e.Properties), nil
 		},
-	}
-	if s.Event != nil {
-		env.Event = decode(p, s.Event.Name, s.Event.Properties)
-	}
-	if s.Run != nil {
-		env.Entry = s.Run.Entry
-		if j := p.Journeys[s.Run.Journey]; j != nil {
-			env.Entry = j.Entry().Decode(s.Run.Entry)
-		}
-		env.Collected = map[string]any{"count": s.Count}
-		if env.Bound, err = s.bound(env); err != nil {
-			return nil, err
-		}
-	}
-	return env, nil
+	}, nil
 }
 
 // decode gives properties as expressions see them; those of an event that the program does not declare stay as they are.

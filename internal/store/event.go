@@ -65,9 +65,9 @@ func (tx *Tx) ClaimCustomers(by string, limit int, lease time.Duration) ([]strin
 // stays in the queue and is due at once.
 func (tx *Tx) FinishCustomer(by, id string) error {
 	pending := tx.db.Model(&punchcard.Event{}).Select("1").Where("customer_id = ? AND status = 'pending'", id)
-	if err := tx.db.Where("customer_id = ? AND claimed_by = ? AND NOT EXISTS (?)", id, by, pending).
-		Delete(&pendingCustomer{}).Error; err != nil {
-		return err
+	r := tx.db.Where("customer_id = ? AND claimed_by = ? AND NOT EXISTS (?)", id, by, pending).Delete(&pendingCustomer{})
+	if r.Error != nil || r.RowsAffected > 0 {
+		return r.Error
 	}
 	return tx.db.Model(&pendingCustomer{}).Where("customer_id = ? AND claimed_by = ?", id, by).
 		Updates(map[string]any{"due_at": machineNow(), "claimed_by": ""}).Error

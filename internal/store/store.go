@@ -17,7 +17,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
 	"net"
 	"net/url"
 	"os"
@@ -34,7 +33,6 @@ import (
 	gormsqlite "gorm.io/driver/sqlite"
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
-	"gorm.io/gorm/logger"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
@@ -47,6 +45,8 @@ type Store struct {
 	read    *gorm.DB
 	dialect Dialect
 	clock   punchcard.Clock
+
+	statements statements
 }
 
 // Dialect names a database.
@@ -66,7 +66,7 @@ const maxPostgresConnections = 24
 func Open(ctx context.Context, dsn string) (*Store, error) {
 	s := &Store{clock: punchcard.SystemClock{}}
 	config := &gorm.Config{
-		Logger:                 logger.New(log.New(io.Discard, "", 0), logger.Config{LogLevel: logger.Silent}),
+		Logger:                 &s.statements,
 		SkipDefaultTransaction: true,
 		PrepareStmt:            false,
 		NowFunc:                func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) },

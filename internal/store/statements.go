@@ -1,0 +1,31 @@
+package store
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"gorm.io/gorm/logger"
+)
+
+// statements counts what is sent to the database. gorm tells a logger of each statement; nothing is logged here, since a
+// statement's values are a customer's.
+type statements struct{ n atomic.Int64 }
+
+// LogMode is part of gorm's interface.
+func (s *statements) LogMode(logger.LogLevel) logger.Interface { return s }
+
+// Info is part of gorm's interface.
+func (s *statements) Info(context.Context, string, ...any) {}
+
+// Warn is part of gorm's interface.
+func (s *statements) Warn(context.Context, string, ...any) {}
+
+// Error is part of gorm's interface.
+func (s *statements) Error(context.Context, string, ...any) {}
+
+// Trace counts one statement.
+func (s *statements) Trace(context.Context, time.Time, func() (string, int64), error) { s.n.Add(1) }
+
+// Statements is how many statements this store has sent since it was opened. BEGIN and COMMIT are not among them.
+func (s *Store) Statements() int64 { return s.statements.n.Load() }
