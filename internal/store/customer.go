@@ -84,7 +84,19 @@ func (tx *Tx) Enroll(identities []punchcard.Identity, fresh punchcard.Customer) 
 		}
 		return c, nil
 	}
+	if err := tx.LearnCountry(c, fresh.Country); err != nil {
+		return nil, err
+	}
 	return c, tx.AddIdentities(c, identities)
+}
+
+// LearnCountry gives a customer a country whose own was unknown so far: they came by another name first, and by phone later.
+func (tx *Tx) LearnCountry(c *punchcard.Customer, country string) error {
+	if c.Country != "" || country == "" {
+		return nil
+	}
+	c.Country = country
+	return tx.db.Model(c).Where("country = ''").Update("country", country).Error
 }
 
 // AddIdentities gives a customer names; those that they have already change nothing. The error is CodeConflict when one of

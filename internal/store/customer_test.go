@@ -78,12 +78,20 @@ func TestEnrollTogether(t *testing.T) {
 	t.Parallel()
 	each(t, func(h *house) {
 		ids := make([]string, 50)
+		met := h.meet(20) // fewer than a store has connections
 		noErrors(h.t, together(len(ids), func(i int) error {
 			names := []punchcard.Identity{phone("+4520123456"), external("42")}
 			if i%2 == 1 { // the other way round: what would lock one after the other meets in the middle
 				names[0], names[1] = names[1], names[0]
 			}
+			first := i < 20
 			return h.try(func(tx *store.Tx) error {
+				if first {
+					first = false
+					if err := met(); err != nil {
+						return err
+					}
+				}
 				c, err := tx.Enroll(names, punchcard.Customer{})
 				if err == nil {
 					ids[i] = c.ID

@@ -14,6 +14,7 @@ import (
 
 	"punchcard"
 	"punchcard/internal/store"
+	"punchcard/internal/storetest"
 )
 
 func TestAddEvent(t *testing.T) {
@@ -206,39 +207,50 @@ func TestClaimCustomers(t *testing.T) {
 func TestClaimsOfCustomersNeverOverlap(t *testing.T) {
 	t.Parallel()
 	each(t, func(h *house) {
-		const customers = 60
-		for i := range customers {
+		const dispatchers, limit = 6, 3
+		for i := range dispatchers * limit {
 			h.event(h.customer(fmt.Sprint(i)).ID, fmt.Sprint(i), "order.placed")
 		}
-		var mu sync.Mutex
-		holders := map[string]string{}
-		noErrors(h.t, together(8, func(i int) error {
-			by := fmt.Sprint("d", i)
-			for {
-				var ids []string
-				err := h.try(func(tx *store.Tx) (err error) {
-					ids, err = tx.ClaimCustomers(by, 3, time.Hour)
-					return err
-				})
-				if err != nil {
+		met := h.meet(dispatchers)
+		claimed := make([][]string, dispatchers)
+		noErrors(h.t, together(dispatchers, func(i int) error {
+			return h.try(func(tx *store.Tx) (err error) {
+				if claimed[i], err = tx.ClaimCustomers(fmt.Sprint("d", i), limit, time.Hour); err != nil {
 					return err
 				}
-				mu.Lock()
-				for _, id := range ids {
-					if before := holders[id]; before != "" {
-						err = fmt.Errorf("%s and %s both claimed %s", before, by, id)
-					}
-					holders[id] = by
-				}
-				all := len(holders) == customers
-				mu.Unlock()
-				// Another's claim may hide rows for a moment: empty-handed is not the end.
-				if err != nil || all {
-					return err
-				}
-			}
+				return met()
+			})
 		}))
+		all := slices.Concat(claimed...)
+		slices.Sort(all)
+		require.Len(h.t, slices.Compact(all), dispatchers*limit)
 	})
+}
+
+// A dispatcher that closes a customer's place while an event is being committed leaves the place to that event.
+func TestFinishCustomerWaitsForAnEventThatIsUnderWay(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, storetest.New(t, store.Postgres))
+	c := h.customer("1")
+	e := h.event(c.ID, "a", "order.placed")
+	require.Equal(t, []string{c.ID}, h.claim("d1", 10, time.Hour))
+	h.do(func(tx *store.Tx) error { return tx.MarkRouted(e) })
+
+	finished := make(chan error, 1)
+	h.do(func(tx *store.Tx) error {
+		if _, err := tx.AddEvent(&punchcard.Event{ID: "b", CustomerID: c.ID, Name: "order.placed", OccurredAt: monday}); err != nil {
+			return err
+		}
+		go func() {
+			finished <- h.try(func(tx *store.Tx) error { return tx.FinishCustomer("d1", c.ID) })
+		}()
+		require.Eventually(t, func() bool {
+			return scalar[int64](h, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") == 1
+		}, 20*time.Second, 5*time.Millisecond, "it waits for this transaction")
+		return nil
+	})
+	require.NoError(t, <-finished)
+	require.Equal(t, []string{c.ID}, h.claim("d2", 10, time.Hour), "the event is still to be routed")
 }
 
 // Dispatchers that finish customers while events come in lose none: each is routed exactly once, in the order of its seq.

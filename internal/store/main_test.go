@@ -2,9 +2,11 @@ package store_test
 
 import (
 	"database/sql"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -165,5 +167,27 @@ func noErrors(t *testing.T, errs []error) {
 	t.Helper()
 	for _, err := range errs {
 		require.NoError(t, err)
+	}
+}
+
+// meet answers a function that returns when n callers are in it, each in a transaction of its own. SQLite has one
+// transaction at a time: there it returns at once.
+func (h *house) meet(n int) func() error {
+	if h.Dialect() == store.SQLite {
+		return func() error { return nil }
+	}
+	var missing atomic.Int32
+	missing.Store(int32(n))
+	all := make(chan struct{})
+	return func() error {
+		if missing.Add(-1) == 0 {
+			close(all)
+		}
+		select {
+		case <-all:
+			return nil
+		case <-time.After(20 * time.Second):
+			return errors.New("the others did not come: something made them wait")
+		}
 	}
 }

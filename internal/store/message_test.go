@@ -190,11 +190,14 @@ func TestClaimsOfTheInboxNeverOverlap(t *testing.T) {
 		for i := range webhooks {
 			h.do(func(tx *store.Tx) error { return tx.AddInbox(fmt.Append(nil, i)) })
 		}
+		met := h.meet(workers)
 		claimed := make([][]store.InboxItem, workers)
 		noErrors(h.t, together(workers, func(i int) error {
 			return h.try(func(tx *store.Tx) (err error) {
-				claimed[i], err = tx.ClaimInbox(webhooks/workers, time.Hour)
-				return err
+				if claimed[i], err = tx.ClaimInbox(webhooks/workers, time.Hour); err != nil {
+					return err
+				}
+				return met()
 			})
 		}))
 		seen := map[int64]bool{}
@@ -204,5 +207,6 @@ func TestClaimsOfTheInboxNeverOverlap(t *testing.T) {
 				seen[item.ID] = true
 			}
 		}
+		require.Len(h.t, seen, webhooks)
 	})
 }

@@ -194,3 +194,8 @@ func (tx *Tx) LapseApprovals(run string) error {
 	return tx.db.Model(&punchcard.Approval{}).Where("run_id = ? AND status = ?", run, punchcard.ApprovalPending).
 		Updates(map[string]any{"status": punchcard.ApprovalLapsed, "decided_at": tx.Now}).Error
 }
+
+// HurryDeliveries makes all deliveries due now: what they waited for is known to be back.
+func (tx *Tx) HurryDeliveries() error {
+	return tx.db.Model(&Delivery{}).Where("claimed_by = ''").Update("due_at", machineNow()).Error
+}

@@ -3,6 +3,7 @@ package store_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -315,6 +316,25 @@ func TestDeliveriesAreFirstInFirstOut(t *testing.T) {
 				h.queue(r.ID, n, nil)
 			}
 		}
+		met := h.meet(4)
+		heads := make([][]store.Delivery, 4)
+		noErrors(h.t, together(len(heads), func(i int) error {
+			return h.try(func(tx *store.Tx) (err error) {
+				if heads[i], err = tx.ClaimDeliveries("w", 2, -time.Second); err != nil { // a lease that is over at once
+					return err
+				}
+				return met()
+			})
+		}))
+		if h.Dialect() == store.Postgres {
+			first := map[string]bool{}
+			for _, d := range slices.Concat(heads...) {
+				require.Zero(h.t, d.Number)
+				first[d.RunID] = true
+			}
+			require.Len(h.t, first, runs, "each run's first delivery went to one worker")
+		}
+
 		var mu sync.Mutex
 		told := map[string][]int{}
 		total := 0
