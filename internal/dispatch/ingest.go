@@ -249,6 +249,9 @@ func identify(tx *store.Tx, t *taken) error {
 			return punchcard.Errorf(punchcard.CodeNotFound, "there is no customer with that id").In("customer.id")
 		}
 		t.event.CustomerID = c.ID
+		if err := tx.LearnCountry(c, t.country); err != nil {
+			return err
+		}
 		return tx.AddIdentities(c, t.identities)
 	}
 	c, err := tx.Enroll(t.identities, punchcard.Customer{
