@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2/adapters/humagin"
 	"github.com/gin-gonic/gin"
@@ -62,9 +63,8 @@ type server struct {
 	pages    pages
 }
 
-func init() {
-	gin.SetMode(gin.ReleaseMode) // gin's other mode prints every route
-}
+// quiet keeps gin from printing every route.
+var quiet = sync.OnceFunc(func() { gin.SetMode(gin.ReleaseMode) })
 
 // New is the whole HTTP side.
 func New(o Options) http.Handler { return build(o).engine }
@@ -95,6 +95,7 @@ func build(o Options) built {
 		table[r.method+" "+r.ginPath()] = r
 	}
 
+	quiet()
 	engine := gin.New()
 	engine.HandleMethodNotAllowed = true
 	engine.RedirectTrailingSlash = false
@@ -104,7 +105,7 @@ func build(o Options) built {
 	engine.UnescapePathValues = false
 	engine.Use(s.observe, s.rescue, unescape, guard, s.authenticate(table), s.once(table))
 	engine.NoRoute(func(c *gin.Context) {
-		s.refuse(c, punchcard.Errorf(punchcard.CodeNotFound, "there is nothing at this address; see /docs").Because("no_route"))
+		writeProblem(c, newProblem(errNoRoute))
 	})
 	engine.NoMethod(func(c *gin.Context) {
 		p := newProblem(punchcard.Errorf(punchcard.CodeInvalid, "this address does not take %s; see /docs", c.Request.Method).Because("no_method"))
@@ -117,6 +118,13 @@ func build(o Options) built {
 		r.register(a, s.operation(r, a.OpenAPI().Components.Schemas))
 		r.document(a)
 	}
+	openAnswers(a.OpenAPI())
 	s.pages = renderPages(a.OpenAPI())
+	for _, r := range routes {
+		if r.body != nil {
+			// The document says that the body is required; the handler says what is wrong with an empty one.
+			operationAt(a.OpenAPI(), r.method, r.path).RequestBody.Required = false
+		}
+	}
 	return built{engine: engine, routes: routes}
 }

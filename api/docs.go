@@ -106,14 +106,14 @@ func operationDocOf(doc *huma.OpenAPI, op *huma.Operation) operationDoc {
 		if media := op.RequestBody.Content["application/json"]; media != nil {
 			d.Body = fields(doc, media.Schema)
 			if example, ok := media.Example.(json.RawMessage); ok {
-				curl = append(curl, "--json '"+string(example)+"'")
+				curl = append(curl, "-d '"+string(example)+"'")
 			}
 		}
 	}
-	if op.Method == post && len(curl) < 3 {
+	if op.Method == post && op.RequestBody == nil {
 		curl = append(curl, "-X POST")
 	}
-	d.Curl = strings.Join(append(curl, "'http://localhost:8080"+exampleOf(op.Path)+"'"), " \\\n  ")
+	d.Curl = strings.Join(append(curl, `"$PUNCHCARD_URL`+exampleOf(op.Path)+`"`), " \\\n  ")
 	for _, status := range slices.Sorted(maps.Keys(op.Responses)) {
 		if status == "default" {
 			continue

@@ -34,7 +34,7 @@ var aboutEvents = options{
 		"others are taken. An event whose id came before is a duplicate and no error, so it is safe to send all again. An event that is sent " +
 		"alone and refused is answered with a problem.",
 	example: `{"id": "order-1001", "name": "order.placed", "customer": {"external_id": "c-17", "phone": "+4520123456", "name": "Ida", "language": "da"},
- "occurred_at": "2026-03-02T09:30:00Z", "properties": {"order_id": "1001", "total": 12.5}}`,
+ "properties": {"order_id": "1001", "total": 12.5}}`,
 }
 
 // eventBody documents an event; it is read by decodeEvent.
@@ -42,7 +42,7 @@ type eventBody struct {
 	ID         string         `json:"id" maxLength:"200" doc:"Yours. The same id again is the same event"`
 	Name       string         `json:"name" doc:"One of the program's events"`
 	Customer   customerBody   `json:"customer"`
-	OccurredAt time.Time      `json:"occurred_at,omitempty" doc:"When it happened; now when absent"`
+	OccurredAt time.Time      `json:"occurred_at" required:"false" doc:"When it happened; now when absent"`
 	Properties map[string]any `json:"properties,omitempty" doc:"As the program declares them"`
 }
 
@@ -128,7 +128,7 @@ func splitEvents(body []byte) (events []json.RawMessage, alone bool, err error) 
 		return nil, false, malformed("%s", errNotUTF8)
 	}
 	if err := json.Unmarshal(body, &noValue{}); err != nil {
-		return nil, false, malformed("the body is not JSON: %s", err)
+		return nil, false, malformed("%s%s", notJSON, err)
 	}
 	if k := kind(body); k != "an object" {
 		return nil, false, punchcard.Errorf(punchcard.CodeInvalid, `an event, or {"events": […]}, is expected, not %s`, k)
@@ -147,7 +147,7 @@ func splitEvents(body []byte) (events []json.RawMessage, alone bool, err error) 
 		return nil, false, punchcard.Errorf(punchcard.CodeInvalid, "a list is expected, not %s", k).In("events")
 	}
 	if err := json.Unmarshal(top.raw["events"], &events); err != nil {
-		return nil, false, malformed("the body is not JSON: %s", err)
+		return nil, false, malformed("%s%s", notJSON, err)
 	}
 	if len(events) > maxEvents {
 		return nil, false, punchcard.Errorf(punchcard.CodeTooLarge, "at most %d events may come at once, and these are %d", maxEvents, len(events)).In("events")
@@ -174,7 +174,7 @@ func decodeEvent(raw json.RawMessage) (dispatch.Incoming, *punchcard.Error) {
 	e.ID, e.Name = m.text("id"), m.text("name")
 	if at := m.text("occurred_at"); at != "" {
 		t, err := time.Parse(time.RFC3339Nano, at)
-		if err != nil {
+		if err != nil || t.IsZero() {
 			m.fail("occurred_at", "a time is expected: 2026-03-02T09:30:00Z")
 		}
 		e.OccurredAt = t

@@ -53,10 +53,13 @@ const (
 // once gives the same answer again to a request that bears the Idempotency-Key of an earlier one, where the route's line says
 // so. Keys are the caller's own: another API key's are others.
 //
-// What is promised: once an answer below 500 was given, the same key and body get that answer, and the same key with another
-// body gets 422. A second request while the first is worked on by this process gets 409. What is not: the answer is stored
-// just after what it answers, not with it, so a crash between the two, or two processes that get the same key at the same
-// moment, let the operation run again. A run's start and an approval refuse that by themselves; a redemption does not.
+// What is promised: once an answer was given, the same key and body get that answer, and the same key with another body gets
+// 422. Only what did nothing is not kept, and judged anew: a failure of ours, and a request that was not of the form. A second
+// request while the first is worked on by this process gets 409.
+//
+// What is not promised: the answer is stored just after what it answers, not with it, so a crash between the two, or two
+// processes that get the same key at the same moment, let the operation run again. A run's start and an approval refuse that
+// by themselves; a redemption does not.
 func (s *server) once(table map[string]route) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		key := c.GetHeader(headerIdempotency)
@@ -69,8 +72,7 @@ func (s *server) once(table map[string]route) gin.HandlerFunc {
 			return
 		}
 		body, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, r.bodyLimit()))
-		var large *http.MaxBytesError
-		if errors.As(err, &large) {
+		if _, large := errors.AsType[*http.MaxBytesError](err); large {
 			s.refuse(c, punchcard.Errorf(punchcard.CodeTooLarge, "the body is too large"))
 			return
 		}
@@ -114,7 +116,7 @@ func (s *server) once(table map[string]route) gin.HandlerFunc {
 			c.Next()
 		}()
 		status := c.Writer.Status()
-		if status < http.StatusInternalServerError {
+		if isDecision(status) {
 			// Kept before it is given: an answer that the caller has seen is always given again.
 			err := s.Store.Update(ctx, func(tx *store.Tx) error {
 				_, err := tx.KeepAnswer(&store.IdempotencyKey{Key: key, Route: name, RequestHash: hash, Status: status, Body: held.body.String()})
@@ -125,6 +127,16 @@ func (s *server) once(table map[string]route) gin.HandlerFunc {
 			}
 		}
 		_, _ = c.Writer.Write(held.body.Bytes()) // whoever asked may have gone
+	}
+}
+
+// isDecision tells whether an answer is given again: it says what was done, or that it was decided not to.
+func isDecision(status int) bool {
+	switch status {
+	case http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
+		return false
+	default:
+		return status < http.StatusInternalServerError
 	}
 }
 

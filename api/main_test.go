@@ -199,3 +199,24 @@ func (b *bundle) ida() string {
 	b.route()
 	return b.get("/v1/customers/external:c-17").is(http.StatusOK)["id"].(string)
 }
+
+// do runs fn in a transaction that must be committed.
+func (b *bundle) do(fn func(tx *store.Tx) error) {
+	b.t.Helper()
+	require.NoError(b.t, b.store.Update(b.t.Context(), fn))
+}
+
+// park gives an event up.
+func (b *bundle) park(id, message string) {
+	b.t.Helper()
+	b.do(func(tx *store.Tx) error {
+		e, err := tx.Event(id)
+		require.NoError(b.t, err)
+		parked, err := tx.MarkFailed(e.Seq, message, 1)
+		require.True(b.t, parked)
+		return err
+	})
+}
+
+// newHandler is the bundle's API with its options as they are now.
+func newHandler(b *bundle) http.Handler { return api.New(b.options) }

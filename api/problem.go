@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"strings"
 
@@ -96,6 +97,9 @@ func malformed(format string, args ...any) *Problem {
 	return p
 }
 
+// notJSON begins what is said of a body that is no JSON.
+const notJSON = "the body is not JSON: "
+
 func internalProblem(ctx context.Context) *Problem {
 	p := newProblem(punchcard.Errorf(punchcard.CodeInternal, "something went wrong on our side; our log has it under this request's id"))
 	p.RequestID = requestID(ctx)
@@ -130,9 +134,7 @@ func (s *server) refuse(c *gin.Context, err error) {
 }
 
 func writeProblem(c *gin.Context, p *Problem) {
-	for k, v := range p.GetHeaders() {
-		c.Writer.Header()[k] = v
-	}
+	maps.Copy(c.Writer.Header(), p.GetHeaders())
 	body, err := json.Marshal(p)
 	if err != nil {
 		panic(err) // it is made of strings and numbers
@@ -160,6 +162,9 @@ func (s *server) ownProblems(ctx huma.Context, _ string, v any) (any, error) {
 	switch m.Status {
 	case http.StatusBadRequest:
 		e = e.Because("malformed")
+		if e.Field == "" && len(m.Errors) > 0 && e.Message != errNotUTF8.Error() {
+			e.Message = notJSON + e.Message
+		}
 	case http.StatusRequestEntityTooLarge:
 		e.Code, e.Message = punchcard.CodeTooLarge, "the body is too large"
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"punchcard"
@@ -119,6 +120,9 @@ type captured struct {
 }
 
 func (s *server) capture(ctx context.Context, in *captureInput) (*output[captured], error) {
+	if strings.ContainsRune(in.Body.Code, 0) {
+		return nil, punchcard.Errorf(punchcard.CodeNotFound, "no reward has that code").Because("unknown_code")
+	}
 	g, err := s.Dispatch.Capture(ctx, in.Body.Code)
 	if err != nil {
 		return nil, err

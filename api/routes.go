@@ -181,6 +181,47 @@ func (r route) document(a huma.API) {
 	}
 }
 
+// openAnswers lets answers have members that the document does not know yet: we may add some. Bodies may not.
+func openAnswers(doc *huma.OpenAPI) {
+	schemas := doc.Components.Schemas
+	strict := map[*huma.Schema]bool{}
+	var walk func(s *huma.Schema)
+	walk = func(s *huma.Schema) {
+		if s == nil {
+			return
+		}
+		if s.Ref != "" {
+			s = schemas.SchemaFromRef(s.Ref)
+		}
+		if strict[s] {
+			return
+		}
+		strict[s] = true
+		walk(s.Items)
+		for _, p := range s.Properties {
+			walk(p)
+		}
+		for _, p := range s.OneOf {
+			walk(p)
+		}
+	}
+	for _, item := range doc.Paths {
+		for _, op := range []*huma.Operation{item.Get, item.Post} {
+			if op == nil || op.RequestBody == nil {
+				continue
+			}
+			for _, media := range op.RequestBody.Content {
+				walk(media.Schema)
+			}
+		}
+	}
+	for _, s := range schemas.Map() {
+		if !strict[s] && s.AdditionalProperties == false {
+			s.AdditionalProperties = nil
+		}
+	}
+}
+
 func operationAt(doc *huma.OpenAPI, method, path string) *huma.Operation {
 	item := doc.Paths[path]
 	switch {
@@ -213,7 +254,7 @@ func (s *server) humaConfig() huma.Config {
 	}
 	format := huma.DefaultJSONFormat
 	format.Unmarshal = unmarshal
-	config.Formats = map[string]huma.Format{"application/json": format}
+	config.Formats = map[string]huma.Format{"application/json": format, "json": format} // the latter for +json
 	config.Transformers = []huma.Transformer{s.ownProblems}
 	return config
 }

@@ -7,7 +7,9 @@ import (
 	"net/http"
 	"net/url"
 	"runtime/debug"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gin-gonic/gin"
 
@@ -41,7 +43,7 @@ func caller(ctx context.Context) string {
 func (s *server) observe(c *gin.Context) {
 	began := time.Now()
 	id := punchcard.NewID("req")
-	c.Header("X-Request-Id", id)
+	c.Header("X-Request-ID", id)
 	c.Request = c.Request.WithContext(context.WithValue(c.Request.Context(), requestIDKey, id))
 	c.Next()
 	pattern := c.FullPath()
@@ -72,6 +74,7 @@ func method(m string) string {
 
 // rescue answers for a handler that panicked.
 func (s *server) rescue(c *gin.Context) {
+	ctx := c.Request.Context() // the one with the time limit is over by the time of the answer
 	defer func() {
 		r := recover()
 		if r == nil {
@@ -80,7 +83,6 @@ func (s *server) rescue(c *gin.Context) {
 		if err, ok := r.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 			panic(r) // the server's own way to drop a connection
 		}
-		ctx := c.Request.Context()
 		if errors.Is(ctx.Err(), context.Canceled) {
 			// Whoever asked has gone, and huma panics when it cannot write to them.
 			c.Abort()
@@ -97,15 +99,21 @@ func (s *server) rescue(c *gin.Context) {
 
 // unescape reads path parameters as RFC 3986 writes them.
 func unescape(c *gin.Context) {
-	if c.Request.URL.RawPath == "" {
-		return // they came without escapes, or net/http has read them already
-	}
 	for i, p := range c.Params {
-		if v, err := url.PathUnescape(p.Value); err == nil {
-			c.Params[i].Value = v
+		v := p.Value
+		if c.Request.URL.RawPath != "" { // else net/http has read them already
+			v, _ = url.PathUnescape(v) // net/http has refused what does not unescape
 		}
+		if !utf8.ValidString(v) || strings.ContainsRune(v, 0) {
+			// No database keeps such a name, so nothing has it.
+			writeProblem(c, newProblem(errNoRoute))
+			return
+		}
+		c.Params[i].Value = v
 	}
 }
+
+var errNoRoute = punchcard.Errorf(punchcard.CodeNotFound, "there is nothing at this address; see /docs").Because("no_route")
 
 // guard sets what every answer says about itself, and bounds the time of the work.
 func guard(c *gin.Context) {
