@@ -57,7 +57,8 @@ unpack_programs() {
     mkdir -p "$apt/lists/partial" "$apt/archives/partial"
     local options=(-qq -o "Dir::State::lists=$apt/lists" -o "Dir::Cache=$apt" -o "Dir::Cache::archives=$apt/archives" -o APT::Sandbox::User=)
     apt-get "${options[@]}" update
-    names=$(apt-get "${options[@]}" --simulate -q=1 --no-install-recommends install postgresql | awk '$1 == "Inst" { print $2 }')
+    names=$(apt-get "${options[@]}" --simulate -q=1 --no-install-recommends install postgresql | awk '$1 == "Inst" && $3 !~ /^\[/ { print $2 }')
+    # Only what is not installed: a newer libc than the machine's, say, would serve nobody here.
     # shellcheck disable=SC2086 # one word a package
     (cd "$apt/archives" && apt-get "${options[@]}" download $names && for p in *.deb; do dpkg-deb --extract "$p" "$unpacked"; done)
     rm -rf "$apt"
@@ -80,9 +81,9 @@ if ! programs=$(find_programs); then
         exit 1
     fi
 fi
+with_libraries=()
 case $programs in "$unpacked"/*)
-    libraries=$(find "$unpacked" -name '*.so*' -printf '%h\n' | sort -u | paste -sd:)
-    export LD_LIBRARY_PATH=$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+    with_libraries=(env "LD_LIBRARY_PATH=$(find "$unpacked" -name '*.so*' -printf '%h\n' | sort -u | paste -sd:)")
     ;;
 esac
 
@@ -116,14 +117,14 @@ until_death=()
 if setpriv --pdeathsig QUIT true 2>/dev/null; then until_death=(setpriv --pdeathsig QUIT); fi
 
 cd "$folder"
-"${as_user[@]}" "$programs/initdb" --pgdata="$folder/data" --username=punchcard --auth=trust --encoding=UTF8 --locale=C \
+"${as_user[@]}" "${with_libraries[@]}" "$programs/initdb" --pgdata="$folder/data" --username=punchcard --auth=trust --encoding=UTF8 --locale=C \
     --no-sync --no-instructions >"$folder/log" 2>&1 || { cat "$folder/log" >&2; exit 1; }
-"${as_user[@]}" "${until_death[@]}" "$programs/postgres" -D "$folder/data" -k "$folder" -c listen_addresses= \
+"${as_user[@]}" "${until_death[@]}" "${with_libraries[@]}" "$programs/postgres" -D "$folder/data" -k "$folder" -c listen_addresses= \
     -c max_connections=400 -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c wal_level=minimal \
     -c max_wal_senders=0 -c jit=off -c autovacuum=off >>"$folder/log" 2>&1 </dev/null &
 server=$!
 for ((i = 0; ; i++)); do
-    if "$programs/pg_isready" --quiet --host="$folder" --username=punchcard --dbname=postgres; then break; fi
+    if "${with_libraries[@]}" "$programs/pg_isready" --quiet --host="$folder" --username=punchcard --dbname=postgres; then break; fi
     if ((i == 300)) || ! kill -0 "$server" 2>/dev/null; then
         cat "$folder/log" >&2
         say "PostgreSQL did not start"
