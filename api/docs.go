@@ -150,8 +150,15 @@ func fields(doc *huma.OpenAPI, schema *huma.Schema) string {
 	}
 	var names []string
 	for _, name := range slices.Sorted(maps.Keys(schema.Properties)) {
+		p := schema.Properties[name]
 		if !slices.Contains(schema.Required, name) {
 			name += "?"
+		}
+		switch {
+		case p.Type == huma.TypeArray && p.Items.Ref != "":
+			name += ": [" + fields(doc, p.Items) + "]"
+		case p.Ref != "":
+			name += ": " + fields(doc, p)
 		}
 		names = append(names, name)
 	}

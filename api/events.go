@@ -33,7 +33,8 @@ var aboutEvents = options{
 	about: "Answers once the events are committed. Each is judged by itself: those that are refused are listed with the reason, and the " +
 		"others are taken. An event whose id came before is a duplicate and no error, so it is safe to send all again. An event that is sent " +
 		"alone and refused is answered with a problem.",
-	example: `{"id": "order-1001", "name": "order.placed", "customer": {"external_id": "c-17", "phone": "+4520123456", "name": "Ida", "language": "da"},
+	example: `{"id": "order-1001", "name": "order.placed",
+ "customer": {"external_id": "c-17", "phone": "+4520123456", "name": "Ida", "language": "da"},
  "properties": {"order_id": "1001", "total": 12.5}}`,
 }
 

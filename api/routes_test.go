@@ -61,7 +61,7 @@ func TestAnonymousIsRefused(t *testing.T) {
 			require.NotContains(t, got.body, "kkkk")
 		}
 		r := httptest.NewRequest(route.Method, path, nil)
-		r.Header.Set("X-API-Key", key)
+		r.Header.Set("X-Api-Key", key)
 		require.NotEqual(t, http.StatusUnauthorized, b.send(r).status, route.Pattern)
 	}
 	slices.Sort(public)

@@ -39,8 +39,6 @@ func TestStartRun(t *testing.T) {
 // TestStartRunRefused starts nothing and makes nobody.
 func TestStartRunRefused(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	id := b.ida()
 	for name, test := range map[string]struct {
 		journey, body string
 		status        int
@@ -64,15 +62,18 @@ func TestStartRunRefused(t *testing.T) {
 		"too large":             {"abandoned-cart", start(`"external:c-17"`, `{"cart_id": "`+strings.Repeat("x", 300<<10)+`"}`), http.StatusRequestEntityTooLarge, nil, "too large"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			id := b.ida()
 			r := b.post("/v1/journeys/"+test.journey+"/runs", test.body)
 			problem := r.is(test.status)
 			require.Equal(t, test.field, problem["field"])
 			require.Contains(t, problem["detail"], test.says)
 			require.NotContains(t, r.body, "31415926")
+			require.Equal(t, 1, b.customers())
+			require.Len(t, b.get("/v1/customers/" + id + "/runs").is(http.StatusOK)["items"], 1)
 		})
 	}
-	require.Equal(t, 1, b.customers())
-	require.Len(t, b.get("/v1/customers/" + id + "/runs").is(http.StatusOK)["items"], 1)
 }
 
 // TestRun looks at a run with what it has done, and lets one that is stuck try again.
