@@ -3,6 +3,8 @@ package rules
 import (
 	"slices"
 	"strings"
+
+	"punchcard"
 )
 
 func fieldOf(name string, kind TypeKind) Field {
@@ -14,35 +16,24 @@ func optional(f Field) Field {
 	return f
 }
 
-// The names of the built-in events.
-const (
-	EventConsentRequested    = "consent.requested"
-	EventMilestoneReached    = "milestone.reached"
-	EventRedemptionRequested = "redemption.requested"
-	EventRedemptionCaptured  = "redemption.captured"
-	EventTierChanged         = "tier.changed"
-	// KeywordEvent is the prefix of the event that a keyword raises: keyword.join.
-	KeywordEvent = "keyword."
-)
-
 // BuiltinEvents are the events that Punchcard itself raises, beside keyword.<name> for each keyword of a program. A backend
 // may not send them, and a program may not declare them. The map is not changed.
 var BuiltinEvents = map[string]Schema{
-	EventConsentRequested: {fields: []Field{
+	punchcard.EventConsentRequested: {fields: []Field{
 		{Name: "topics", Type: FieldType{Kind: TypeList, Of: &FieldType{Kind: TypeString}}}, fieldOf("source", TypeString),
 	}},
-	EventMilestoneReached:    {fields: []Field{fieldOf("milestone", TypeString), fieldOf("nth", TypeInteger)}},
-	EventRedemptionRequested: {fields: []Field{fieldOf("redemption_id", TypeString), fieldOf("reward", TypeString)}},
-	EventRedemptionCaptured: {fields: []Field{
+	punchcard.EventMilestoneReached:    {fields: []Field{fieldOf("milestone", TypeString), fieldOf("nth", TypeInteger)}},
+	punchcard.EventRedemptionRequested: {fields: []Field{fieldOf("redemption_id", TypeString), fieldOf("reward", TypeString)}},
+	punchcard.EventRedemptionCaptured: {fields: []Field{
 		fieldOf("redemption_id", TypeString), fieldOf("reward", TypeString), optional(fieldOf("value", TypeMoney)),
 	}},
-	EventTierChanged: {fields: []Field{fieldOf("from", TypeString), fieldOf("to", TypeString)}},
+	punchcard.EventTierChanged: {fields: []Field{fieldOf("from", TypeString), fieldOf("to", TypeString)}},
 }
 
 var keywordSchema = Schema{fields: []Field{fieldOf("text", TypeString)}}
 
 // systemPrefixes begin the names of events that are ours, now or later.
-var systemPrefixes = []string{KeywordEvent, "message.", "run.", "points.", "system."}
+var systemPrefixes = []string{punchcard.EventKeywordPrefix, "message.", "run.", "points.", "system."}
 
 // reservedEvent tells whether a program may not declare an event of this name.
 func reservedEvent(name string) bool {
@@ -60,7 +51,7 @@ func (p *Program) Schema(event string) (Schema, bool) {
 	if s, ok := BuiltinEvents[event]; ok {
 		return s, true
 	}
-	if name, ok := strings.CutPrefix(event, KeywordEvent); ok {
+	if name, ok := strings.CutPrefix(event, punchcard.EventKeywordPrefix); ok {
 		for _, k := range p.Keywords {
 			if k.Name == name {
 				return keywordSchema, true
@@ -83,7 +74,7 @@ func (p *Program) eventNames() []string {
 		names = append(names, name)
 	}
 	for _, k := range p.Keywords {
-		names = append(names, KeywordEvent+k.Name)
+		names = append(names, punchcard.EventKeywordPrefix+k.Name)
 	}
 	slices.Sort(names)
 	return names

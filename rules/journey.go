@@ -1,6 +1,10 @@
 package rules
 
-import "sort"
+import (
+	"sort"
+
+	"punchcard"
+)
 
 // Entering lists the journeys that an event may start, by name.
 func (p *Program) Entering(event string) []*Journey {
@@ -52,9 +56,6 @@ func (p *Program) TierAt(earned int64) string {
 	return tier
 }
 
-// ReplyName is the name of the built-in journey that ReplyJourney answers. A program may not declare it.
-const ReplyName = "reply"
-
 // ReplyJourney is the built-in journey of one step by which replies and confirmations that belong to no journey go: node "1"
 // says the text in the run's entry ({"text": string}, and whatever else dispatch keeps there) and node "end" ends the run as
 // answered.
@@ -63,7 +64,7 @@ func ReplyJourney() *Journey { return replyJourney }
 var replyJourney = func() *Journey {
 	entry := Schema{fields: []Field{fieldOf("text", TypeString)}}
 	c := &checker{sources: map[string]*source{}, prog: &Program{}}
-	where := &node{src: &source{name: ReplyName}, line: 1, col: 1, value: "{{ entry.text }}"}
+	where := &node{src: &source{name: punchcard.BuiltinReply}, line: 1, col: 1, value: "{{ entry.text }}"}
 	say := Text{where: where.position(), wordings: []wording{{
 		segments: c.segments(where, scope{vars: map[string]FieldType{"entry": entry.record()}}),
 	}}}
@@ -71,7 +72,7 @@ var replyJourney = func() *Journey {
 		panic(c.found.Error()) // the text is the one above: a test builds it
 	}
 	return &Journey{
-		Name: ReplyName, Purpose: PurposeService, IfRunning: RunningIgnore, entry: entry,
+		Name: punchcard.BuiltinReply, Purpose: PurposeService, IfRunning: RunningIgnore, entry: entry,
 		Plan: &Plan{Start: "1", Nodes: map[string]Node{
 			"1":   {Kind: KindSay, Label: "say", Next: map[string]string{OutcomeNext: "end"}},
 			"end": {Kind: KindEnd, Label: "end answered"},

@@ -2,6 +2,8 @@ package rules
 
 import (
 	"slices"
+
+	"punchcard"
 )
 
 // journeyCheck compiles one journey.
@@ -22,8 +24,8 @@ func (c *checker) journey(n *node) {
 	name := c.need(n, "journey")
 	if j.Name = c.name(name); j.Name != "" {
 		switch {
-		case j.Name == ReplyName:
-			c.at(name, "%q is the name of a built-in journey", ReplyName)
+		case j.Name == punchcard.BuiltinReply:
+			c.at(name, "%q is the name of a built-in journey", punchcard.BuiltinReply)
 		case c.prog.Journeys[j.Name] != nil:
 			c.at(name, "there are two journeys %q", j.Name)
 		}
