@@ -14,7 +14,7 @@ import (
 
 var aboutStart = options{
 	status: http.StatusCreated, idempotent: true,
-	about:   "The properties are those of one of the events that the journey is entered by. A run that is live on the same key is answered with 409 and its run_id. The customer must be known: a start makes nobody.",
+	about: "The properties are those of one of the events that the journey is entered by. A run that is live on the same key is answered with 409 and its run_id. The customer must be known: a start makes nobody.",
 	example: `{"customer": "external:c-17",
  "properties": {"cart_id": "cart-9", "total": 42, "items": [{"name": "Espresso beans", "price": 42}]}}`,
 }
