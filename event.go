@@ -50,6 +50,7 @@ const (
 	EventRedemptionRequested = "redemption.requested" // redemption_id, reward
 	EventRedemptionCaptured  = "redemption.captured"  // redemption_id, reward, value
 	EventKeywordPrefix       = "keyword."             // keyword.<name>: text
+	EventScheduleDue         = "schedule.due"         // date: a schedule has come round for the customer
 
 	EventMessageReceived = "message.received" // an inbound message; not visible to the language
 	EventRunEnded        = "run.ended"        // a run ended while an entry waited for that; not visible to the language

@@ -26,12 +26,25 @@ const (
 	KindConsent Kind = "consent" // effect: an entry in the consent log
 	KindApprove Kind = "approve" // effect: a person is asked to decide
 	KindEnd     Kind = "end"     // effect: the run is over
+	KindSplit   Kind = "split"   // effect: which arm the customer belongs to
+	KindCapture Kind = "capture" // effect: a grant is used
+	KindPoints  Kind = "points"  // effect: points are given
+	KindLabel   Kind = "label"   // effect: the customer gets a label
+	KindUnlabel Kind = "unlabel" // effect: the customer loses a label
+	KindSet     Kind = "set"     // effect: attributes of the customer
+	KindRaise   Kind = "raise"   // effect: an event of the program's own
+	KindHandoff Kind = "handoff" // effect: a person takes over, automation is muted meanwhile
+	KindCall    Kind = "call"    // effect: another system is asked
+	KindStart   Kind = "start"   // effect: another journey begins
 
 	KindWait     Kind = "wait"     // wait: for a time
 	KindAnswer   Kind = "answer"   // wait: for the answer to an ask
 	KindDecision Kind = "decision" // wait: for the person asked by approve
 	KindWaitFor  Kind = "wait_for" // wait: for an event
 	KindCollect  Kind = "collect"  // wait: for several events
+	// KindWaitUntil is a wait: for a time of day, a weekday or a date. Its Node.For is 0: how long it lasts is known when it is
+	// armed, by UntilTime.Deadline.
+	KindWaitUntil Kind = "wait_until"
 
 	KindAgain Kind = "again" // no effect and no wait: leads back to the wait it stands in
 )
@@ -50,6 +63,8 @@ const (
 	OutcomeFull      = "full"      // collect: enough
 	OutcomeApproved  = "approved"
 	OutcomeRejected  = "rejected"
+	OutcomeHoldout   = "holdout" // split: the customer is kept out; also the outcome with which that run ends
+	OutcomeFailed    = "failed"  // call: the other system refused, or did not answer in time
 )
 
 // Answer is the outcome of a KindAnswer node for a named answer: yes, no, other.
@@ -58,10 +73,13 @@ func Answer(name string) string { return "answer:" + name }
 // Case is the outcome of a KindChoose node whose i-th case holds, counted from 0.
 func Case(i int) string { return "case:" + strconv.Itoa(i) }
 
+// Arm is the outcome of a KindSplit node for the arm of that name.
+func Arm(name string) string { return "arm:" + name }
+
 // Waits tells whether nodes of this kind wait.
 func (k Kind) Waits() bool {
 	switch k {
-	case KindWait, KindAnswer, KindDecision, KindWaitFor, KindCollect:
+	case KindWait, KindWaitUntil, KindAnswer, KindDecision, KindWaitFor, KindCollect:
 		return true
 	default:
 		return false
@@ -69,7 +87,9 @@ func (k Kind) Waits() bool {
 }
 
 // Remote tells whether nodes of this kind call other people's systems. They run as regular activities, the rest as local ones.
-func (k Kind) Remote() bool { return k == KindSend || k == KindSay || k == KindAsk }
+func (k Kind) Remote() bool {
+	return k == KindSend || k == KindSay || k == KindAsk || k == KindCall
+}
 
 // Plan is a journey compiled to a graph. It holds no expressions and no text: with the ids and the interpreter's version
 // it is the whole input of a workflow.
@@ -85,7 +105,7 @@ type Node struct {
 	Label string `json:"label,omitempty"` // what a person calls it: "send cart_reminder". Names only, never text
 	// Next leads from each outcome to a node. An outcome that is not listed follows OutcomeNext.
 	Next map[string]string `json:"next,omitempty"`
-	// For is how long a wait lasts, counted from when its scope was opened; 0 for any other node.
+	// For is how long a wait lasts, counted from when its scope was opened; 0 for any other node, and for KindWaitUntil.
 	For time.Duration `json:"for,omitempty"`
 	// Scope is the id of the step whose wait this is. Waits of one scope share the moment from which For counts: an ask waits
 	// once before its reminder and once after, and both count from the question.

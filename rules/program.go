@@ -31,6 +31,8 @@ type Program struct {
 
 	Rewards   map[string]*Reward
 	Templates map[string]*Template
+	Segments  map[string]*Segment
+	Calls     map[string]*Call
 	Journeys  map[string]*Journey
 
 	// Totals names, by event, the numeric properties that total() reads: dispatch keeps sums of these.
@@ -182,11 +184,34 @@ type Journey struct {
 	entry Schema // of what `entry` is: see Entry
 }
 
-// Enter is a way into a journey.
+// Enter is a way into a journey: an event, or a schedule.
 type Enter struct {
-	On    string
+	On    string // the event; punchcard.EventScheduleDue for a schedule
 	Where *Expr
 	Key   *Expr // a string, at most 200 bytes; nil: one live run per customer
+
+	// Every is the period of a schedule: day, week, month or year; "" for an entry by an event. See Slot.
+	Every   string
+	At      TimeOfDay    // in the customer's zone
+	Weekday time.Weekday // week
+	Month   time.Month   // year
+	Day     int          // month, year: 1 to 31; in a shorter month, its last day
+}
+
+// Segment is a group of customers: those for whom its condition holds at the moment.
+type Segment struct {
+	Name  string
+	Title Text
+	Where *Expr
+}
+
+// Call is another system that a program may ask, by a signed request.
+type Call struct {
+	Name    string // crm.profile
+	URL     string // https, or http to localhost
+	With    Schema // what a step hands over
+	Answers Schema // what is read of the answer; the rest of it is dropped
+	Timeout time.Duration
 }
 
 // Leave is a way out of a journey at any moment.
@@ -197,52 +222,6 @@ type Leave struct {
 	Goal  bool
 	Value *Expr // a number: what it was worth
 }
-
-// Step is what a node does, in full: its words and expressions. Which fields count depends on Kind.
-type Step struct {
-	Node  string
-	Kind  Kind
-	Where Position
-	If    *Expr  // nil: always
-	As    string // the name under which later steps see the result; "" for none
-
-	Template string  // send, ask
-	With     []Param // send, ask
-	Say      Text    // say
-
-	Consent string   // consent: granted or refused or revoked, as a standing
-	Topics  []string // consent
-
-	Cases  []*Expr // choose: outcome Case(i) for the first that holds
-	Reward Text    // reward, redeem: the catalog name once rendered
-	Grant  string  // release: the name bound by `as`
-	Title  Text    // approve: what the person sees
-
-	On            string       // wait_for, collect: the event
-	Filter        *Expr        // wait_for, collect: its where
-	Until         *Expr        // collect
-	CountingEntry bool         // collect
-	RestartOn     *RestartOn   // wait
-	Answers       []AnswerRule // answer: in the order of the text, "other" last
-
-	Outcome string // end
-}
-
-// Param is one value that a step hands to its template.
-type Param struct {
-	Name  string
-	Value Text
-}
-
-// RestartOn moves a wait's deadline when an event comes.
-type RestartOn struct {
-	On          string
-	Where       *Expr
-	UpdateEntry bool // the event's properties become the run's entry
-}
-
-// AnswerRule is one answer an ask listens for: the name of a keyword, or "other".
-type AnswerRule struct{ Name string }
 
 // Position is a place in a program's folder. Line and Column count from 1.
 type Position struct {
