@@ -268,7 +268,7 @@ func TestRedemption(t *testing.T) {
 		t.Run("captured", func(t *testing.T) {
 			t.Parallel()
 			b, id := rich(t)
-			r, err := b.Dispatch.RequestRedemption(b.ctx, id, "free-coffee")
+			r, err := b.Dispatch.RequestRedemption(b.ctx, id, "free-coffee", "")
 			require.NoError(t, err)
 			require.NoError(t, b.Settle(b.ctx))
 			require.Equal(t, []string{"reward_code"}, b.messages(anna))
@@ -288,7 +288,7 @@ func TestRedemption(t *testing.T) {
 		t.Run("not captured", func(t *testing.T) {
 			t.Parallel()
 			b, id := rich(t)
-			_, err := b.Dispatch.RequestRedemption(b.ctx, id, "free-coffee")
+			_, err := b.Dispatch.RequestRedemption(b.ctx, id, "free-coffee", "")
 			require.NoError(t, err)
 			b.advance(16 * 24 * time.Hour)
 			require.Equal(t, []string{"reward_code", "redemption_expired"}, b.messages(anna))
@@ -302,7 +302,7 @@ func TestRedemption(t *testing.T) {
 			t.Parallel()
 			b := setup(t, fresh(t), coffee())
 			b.join(anna)
-			_, err := b.Dispatch.RequestRedemption(b.ctx, b.customer(anna).ID, "free-coffee")
+			_, err := b.Dispatch.RequestRedemption(b.ctx, b.customer(anna).ID, "free-coffee", "")
 			require.NoError(t, err)
 			require.NoError(t, b.Settle(b.ctx))
 			require.Equal(t, []string{"redemption_refused"}, b.messages(anna))
@@ -326,7 +326,7 @@ func TestRedemption(t *testing.T) {
 				for range 6 {
 					b.event(anna, "referral.completed", map[string]any{"friend_id": "h"})
 				}
-				_, err := b.Dispatch.RequestRedemption(b.ctx, id, "barista-course")
+				_, err := b.Dispatch.RequestRedemption(b.ctx, id, "barista-course", "")
 				require.NoError(t, err)
 				require.NoError(t, b.Settle(b.ctx))
 				pending, err := b.Store.View(b.ctx).Approvals(punchcard.ApprovalPending, "", 10)
@@ -344,7 +344,7 @@ func TestRedemption(t *testing.T) {
 		t.Run("stop leaves it alone", func(t *testing.T) {
 			t.Parallel()
 			b, id := rich(t)
-			_, err := b.Dispatch.RequestRedemption(b.ctx, id, "free-coffee")
+			_, err := b.Dispatch.RequestRedemption(b.ctx, id, "free-coffee", "")
 			require.NoError(t, err)
 			require.NoError(t, b.Settle(b.ctx))
 			b.says(anna, "stop")
