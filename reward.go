@@ -39,6 +39,7 @@ type Redemption struct {
 	ID         string `gorm:"primaryKey"`
 	CustomerID string
 	Reward     string
+	Request    string // the hash of the Idempotency-Key with which it was asked for; "": none
 	RunID      string
 	GrantID    string
 	Status     RedemptionStatus

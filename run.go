@@ -10,6 +10,7 @@ type Run struct {
 	CustomerID string
 	// Key tells apart runs of one journey that a customer may have at once: a cart, a milestone.
 	Key     string
+	Request string         // the hash of the Idempotency-Key with which it was asked for; "": none
 	EventID string         // what started it; "" when it was started by request
 	Entry   map[string]any `gorm:"serializer:json"` // the entry's properties, canonical
 	// EntryEvent names the event whose schema Entry has.

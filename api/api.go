@@ -20,11 +20,12 @@ type Dispatch interface {
 	Ingest(ctx context.Context, incoming []dispatch.Incoming) (dispatch.Receipt, error)
 	Receive(ctx context.Context, body []byte) error
 	Resolve(ctx context.Context, ref dispatch.Reference) (*punchcard.Customer, error)
-	StartRun(ctx context.Context, journey, customer string, properties map[string]any) (*punchcard.Run, error)
+	StartRun(ctx context.Context, journey, customer string, properties map[string]any, request string) (*punchcard.Run, error)
 	Retry(ctx context.Context, run string) error
+	Unpark(ctx context.Context, event string) error
 	Pause(ctx context.Context, journey, reason string) error
 	Resume(ctx context.Context, journey string) (int, error)
-	RequestRedemption(ctx context.Context, customer, reward string) (*punchcard.Redemption, error)
+	RequestRedemption(ctx context.Context, customer, reward, request string) (*punchcard.Redemption, error)
 	Capture(ctx context.Context, code string) (*punchcard.Grant, error)
 	Decide(ctx context.Context, id string, approve bool, by, note string) (*punchcard.Approval, error)
 }

@@ -19,7 +19,6 @@ import (
 
 	"punchcard"
 	"punchcard/internal/dispatch"
-	"punchcard/internal/store"
 )
 
 // What one request may bring.
@@ -348,7 +347,7 @@ type eventStatus struct {
 func (s *server) retryEvent(ctx context.Context, in *struct {
 	ID string `path:"id" maxLength:"200" doc:"The event's, as it was sent"`
 }) (*output[eventStatus], error) {
-	if err := s.Store.Update(ctx, func(tx *store.Tx) error { return tx.Unpark(in.ID) }); err != nil {
+	if err := s.Dispatch.Unpark(ctx, in.ID); err != nil {
 		return nil, fmt.Errorf("unpark: %w", err)
 	}
 	return answer(eventStatus{ID: in.ID, Status: punchcard.EventPending}), nil

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -57,9 +58,9 @@ const (
 // 422. Only what did nothing is not kept, and judged anew: a failure of ours, and a request that was not of the form. A second
 // request while the first is worked on by this process gets 409.
 //
-// What is not promised: the answer is stored just after what it answers, not with it, so a crash between the two, or two
-// processes that get the same key at the same moment, let the operation run again. A run's start and an approval refuse that
-// by themselves; a redemption does not.
+// The answer is stored just after what it answers, so a crash between the two, or two processes that get the same key at the
+// same moment, ask for the operation again. That is safe: a run and a redemption bear the hash of the key and body they were
+// asked for with, and are found by it (see requestKey); an approval that was decided refuses to be decided again.
 func (s *server) once(table map[string]route) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		key := c.GetHeader(headerIdempotency)
@@ -109,6 +110,7 @@ func (s *server) once(table map[string]route) gin.HandlerFunc {
 			c.Abort()
 			return
 		}
+		c.Request = c.Request.WithContext(withRequestKey(ctx, name+"\n"+key+"\n"+hash))
 		held := &heldAnswer{ResponseWriter: c.Writer}
 		c.Writer = held
 		func() {
@@ -128,6 +130,18 @@ func (s *server) once(table map[string]route) gin.HandlerFunc {
 		}
 		_, _ = c.Writer.Write(held.body.Bytes()) // whoever asked may have gone
 	}
+}
+
+// withRequestKey keeps a hash of all that makes two requests the same for the operation.
+func withRequestKey(ctx context.Context, identity string) context.Context {
+	sum := sha256.Sum256([]byte(identity))
+	return context.WithValue(ctx, operationKey, hex.EncodeToString(sum[:]))
+}
+
+// requestKey is the name under which an operation is done once; "" when the request bore no Idempotency-Key.
+func requestKey(ctx context.Context) string {
+	key, _ := ctx.Value(operationKey).(string)
+	return key
 }
 
 // isDecision tells whether an answer is given again: it says what was done, or that it was decided not to.

@@ -13,8 +13,7 @@ import (
 
 var aboutRedemption = options{
 	status: http.StatusAccepted, idempotent: true,
-	about: "Stores the wish; whether the points reach is decided by the program's journey. Look at the redemption to see what became of it. " +
-		"An answer is kept for its Idempotency-Key just after the wish is stored: a crash of ours between the two lets a second try store it again.",
+	about:   "Stores the wish; whether the points reach is decided by the program's journey. Look at the redemption to see what became of it.",
 	example: `{"customer": "external:c-17", "reward": "free-coffee"}`,
 }
 
@@ -55,7 +54,7 @@ func (s *server) requestRedemption(ctx context.Context, in *redemptionInput) (*o
 	if err != nil {
 		return nil, err
 	}
-	r, err := s.Dispatch.RequestRedemption(ctx, c.ID, in.Body.Reward)
+	r, err := s.Dispatch.RequestRedemption(ctx, c.ID, in.Body.Reward, requestKey(ctx))
 	if err != nil {
 		return nil, err
 	}

@@ -66,7 +66,7 @@ func (s *server) startRun(ctx context.Context, in *startInput) (*output[startedR
 	if err != nil {
 		return nil, err
 	}
-	run, err := s.Dispatch.StartRun(ctx, in.Journey, c.ID, in.Body.Properties)
+	run, err := s.Dispatch.StartRun(ctx, in.Journey, c.ID, in.Body.Properties, requestKey(ctx))
 	if err != nil {
 		p := s.problem(ctx, err)
 		if run != nil {

@@ -24,6 +24,7 @@ type contextKey int
 const (
 	requestIDKey contextKey = iota
 	callerKey
+	operationKey
 )
 
 // requestID is the id under which a request's log lines are found.

@@ -78,7 +78,8 @@ func (r *routing) mayAsk(s punchcard.ConsentState, own bool) bool {
 }
 
 // stop revokes the customer's consent on every topic, and ends every run that writes by one, and every request for consent.
-// It answers false when all was revoked before. The customer is locked.
+// It answers false when all was revoked before, even if a run has begun since and ends now: that run could say nothing, so its
+// end is no news to the customer. The customer is locked.
 func (r *routing) stop(source string, reply *punchcard.Message) (bool, error) {
 	standings, err := r.tx.Standings(r.customer.ID)
 	if err != nil {
@@ -113,7 +114,6 @@ func (r *routing) stop(source string, reply *punchcard.Message) (bool, error) {
 		if err := fence.Leave(r.tx, run, fence.Ending{Outcome: punchcard.OutcomeOptedOut, Reason: source}); err != nil {
 			return false, err
 		}
-		changed = true
 	}
 	return changed, nil
 }

@@ -249,6 +249,11 @@ func identify(tx *store.Tx, t *taken) error {
 			return punchcard.Errorf(punchcard.CodeNotFound, "there is no customer with that id").In("customer.id")
 		}
 		t.event.CustomerID = c.ID
+		if other, err := tx.Identify(t.identities); err != nil {
+			return err
+		} else if other != nil && other.ID != c.ID {
+			return store.ErrTwoCustomers
+		}
 		if err := tx.LearnCountry(c, t.country); err != nil {
 			return err
 		}

@@ -275,3 +275,35 @@ func TestManyDispatchers(t *testing.T) {
 		}
 	})
 }
+
+// A request that names itself is done once, however often it is made: what it answered may have been lost.
+func TestRequestsThatNameThemselves(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, open func() *store.Store) {
+		b := setup(t, open())
+		anna := dispatch.Reference{Phone: "+4520123456"}
+		_, err := b.d.Ingest(b.ctx, []dispatch.Incoming{order("o1", anna)})
+		require.NoError(t, err)
+		c, err := b.d.Resolve(b.ctx, anna)
+		require.NoError(t, err)
+
+		first, err := b.d.RequestRedemption(b.ctx, c.ID, "free-coffee", "once")
+		require.NoError(t, err)
+		again, err := b.d.RequestRedemption(b.ctx, c.ID, "free-coffee", "once")
+		require.NoError(t, err)
+		require.Equal(t, first.ID, again.ID)
+		other, err := b.d.RequestRedemption(b.ctx, c.ID, "free-coffee", "")
+		require.NoError(t, err)
+		require.NotEqual(t, first.ID, other.ID)
+
+		cart := map[string]any{"cart_id": "c1", "total": 50, "items": []any{}}
+		run, err := b.d.StartRun(b.ctx, "abandoned-cart", c.ID, cart, "start once")
+		require.NoError(t, err)
+		same, err := b.d.StartRun(b.ctx, "abandoned-cart", c.ID, cart, "start once")
+		require.NoError(t, err)
+		require.Equal(t, run.ID, same.ID)
+		live, err := b.d.StartRun(b.ctx, "abandoned-cart", c.ID, cart, "another")
+		require.Equal(t, "live_run", punchcard.ReasonOf(err))
+		require.Equal(t, run.ID, live.ID)
+	})
+}

@@ -61,7 +61,7 @@ func (r *routing) chose(reward string) error {
 	if _, err := redeemable(r.policy.Program, reward); err != nil {
 		return r.reply(replyNothing, nil) // the catalog has changed since the menu was shown
 	}
-	_, err := requestRedemption(r.tx, r.customer.ID, reward, r.event.Depth)
+	_, err := requestRedemption(r.tx, r.customer.ID, reward, "", r.event.Depth)
 	return err
 }
 
@@ -78,8 +78,10 @@ func redeemable(p *rules.Program, name string) (*rules.Reward, error) {
 }
 
 // requestRedemption stores the wish and raises it.
-func requestRedemption(tx *store.Tx, customer, reward string, depth int) (*punchcard.Redemption, error) {
-	redemption := &punchcard.Redemption{ID: punchcard.NewID(punchcard.PrefixRedemption), CustomerID: customer, Reward: reward}
+func requestRedemption(tx *store.Tx, customer, reward, request string, depth int) (*punchcard.Redemption, error) {
+	redemption := &punchcard.Redemption{
+		ID: punchcard.NewID(punchcard.PrefixRedemption), CustomerID: customer, Reward: reward, Request: request,
+	}
 	if err := tx.AddRedemption(redemption); err != nil {
 		return nil, err
 	}
@@ -89,8 +91,9 @@ func requestRedemption(tx *store.Tx, customer, reward string, depth int) (*punch
 }
 
 // RequestRedemption asks for a reward in a customer's name. The errors are CodeNotFound for a reward or customer that is not
-// there, and CodeInvalid for a reward that has no cost in points. Whether the points reach is decided by the journey.
-func (d *Dispatcher) RequestRedemption(ctx context.Context, customer, reward string) (*punchcard.Redemption, error) {
+// there, and CodeInvalid for a reward that has no cost in points. Whether the points reach is decided by the journey. A request
+// that is not empty names the wish: the second time it answers what was stored the first.
+func (d *Dispatcher) RequestRedemption(ctx context.Context, customer, reward, request string) (*punchcard.Redemption, error) {
 	policy, err := d.fence.Catalog.Current(ctx)
 	if err != nil {
 		return nil, err
@@ -106,7 +109,11 @@ func (d *Dispatcher) RequestRedemption(ctx context.Context, customer, reward str
 		if _, err := tx.LockCustomer(customer); err != nil {
 			return err
 		}
-		redemption, err = requestRedemption(tx, customer, reward, -1)
+		// The customer is locked, so of two with one request the second finds what the first has stored.
+		if redemption, err = tx.RedemptionOfRequest(request); err != nil || redemption != nil {
+			return err
+		}
+		redemption, err = requestRedemption(tx, customer, reward, request, -1)
 		return err
 	})
 	if err != nil {
@@ -123,7 +130,7 @@ const capturedByTill = "till"
 // released or expired, and CodeConflict for one that was captured before or is captured by something else.
 func (d *Dispatcher) Capture(ctx context.Context, code string) (*punchcard.Grant, error) {
 	code = punchcard.NormalizeCode(code)
-	if code == "" || len(code) > punchcard.MaxExternalID {
+	if code == "" || len(code) > punchcard.MaxExternalID || !clean(code) {
 		return nil, punchcard.Errorf(punchcard.CodeInvalid, "give the code to capture").In("code")
 	}
 	found, err := d.store.View(ctx).GrantByCode(code)

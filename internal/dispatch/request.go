@@ -33,8 +33,9 @@ func (d *Dispatcher) Resolve(ctx context.Context, ref Reference) (*punchcard.Cus
 
 // StartRun starts a run by request. properties are those of one of the events by which the journey is entered. The errors are
 // CodeNotFound for an unknown journey, CodeInvalid for properties that fit none of its entries, and CodeConflict with reason
-// live_run when a run is live on that key; the run is answered with that one.
-func (d *Dispatcher) StartRun(ctx context.Context, journey, customer string, properties map[string]any) (*punchcard.Run, error) {
+// live_run when a run is live on that key; the run is answered with that one. A request that is not empty names the start: the
+// second time it answers the run that was started the first.
+func (d *Dispatcher) StartRun(ctx context.Context, journey, customer string, properties map[string]any, request string) (*punchcard.Run, error) {
 	policy, err := d.fence.Catalog.Current(ctx)
 	if err != nil {
 		return nil, err
@@ -54,6 +55,9 @@ func (d *Dispatcher) StartRun(ctx context.Context, journey, customer string, pro
 		if err != nil {
 			return err
 		}
+		if run, err = tx.RunOfRequest(request); err != nil || run != nil {
+			return err
+		}
 		event := &punchcard.Event{Name: enter.On, CustomerID: c.ID, Properties: entry, OccurredAt: tx.Now}
 		env, err := fence.Scene{Tx: tx, Program: policy.Program, Customer: c, Event: event}.Env()
 		if err != nil {
@@ -64,7 +68,7 @@ func (d *Dispatcher) StartRun(ctx context.Context, journey, customer string, pro
 			return punchcard.Errorf(punchcard.CodeInvalid, "the journey's key cannot be made of these properties: %s", err).In("properties")
 		}
 		run, err = fence.Begin(tx, policy.Program, j, c, &punchcard.Run{
-			Version: policy.Version, Key: key, Entry: entry, EntryEvent: enter.On,
+			Version: policy.Version, Key: key, Entry: entry, EntryEvent: enter.On, Request: request,
 		})
 		if err != nil || run != nil {
 			return err
@@ -231,6 +235,15 @@ func (d *Dispatcher) knownJourney(ctx context.Context, journey string) error {
 		return punchcard.Errorf(punchcard.CodeNotFound, "the program has no journey %q", short(journey)).Because("unknown_journey")
 	}
 	return nil
+}
+
+// Unpark has a parked event routed again. The error is CodeNotFound when none is parked under that id.
+func (d *Dispatcher) Unpark(ctx context.Context, event string) error {
+	err := d.store.Update(ctx, func(tx *store.Tx) error { return tx.Unpark(event) })
+	if err == nil {
+		d.events.ring()
+	}
+	return err
 }
 
 // Retry asks a stuck run to try its effect again. The errors are CodeNotFound for a run that is not there, and CodeConflict

@@ -133,6 +133,11 @@ func TestStop(t *testing.T) {
 		b.event(anna, "registration.received", map[string]any{"source": "web"})
 		b.advance(72 * time.Hour)
 		require.Equal(t, []string{"cart_reminder (suppressed, no_consent)"}, b.messages(anna))
+		b.event(anna, "cart.updated", map[string]any{"cart_id": "c3", "total": 120, "items": []any{}})
+		b.says(anna, "STOP")
+		require.Contains(t, b.outcomes(anna), "abandoned-cart opted_out")
+		require.NotContains(t, b.outcomes(anna), "abandoned-cart live at 1 ")
+		require.Empty(t, b.messages(anna), "a run that began since could say nothing: its end is no news")
 		b.says(anna, "points")
 		require.Equal(t, []string{"text: You have 0 points."}, b.messages(anna))
 		b.says(anna, "join")
@@ -263,7 +268,7 @@ func TestRedemption(t *testing.T) {
 		t.Run("captured", func(t *testing.T) {
 			t.Parallel()
 			b, id := rich(t)
-			r, err := b.Dispatch.RequestRedemption(b.ctx, id, "free-coffee")
+			r, err := b.Dispatch.RequestRedemption(b.ctx, id, "free-coffee", "")
 			require.NoError(t, err)
 			require.NoError(t, b.Settle(b.ctx))
 			require.Equal(t, []string{"reward_code"}, b.messages(anna))
@@ -283,7 +288,7 @@ func TestRedemption(t *testing.T) {
 		t.Run("not captured", func(t *testing.T) {
 			t.Parallel()
 			b, id := rich(t)
-			_, err := b.Dispatch.RequestRedemption(b.ctx, id, "free-coffee")
+			_, err := b.Dispatch.RequestRedemption(b.ctx, id, "free-coffee", "")
 			require.NoError(t, err)
 			b.advance(16 * 24 * time.Hour)
 			require.Equal(t, []string{"reward_code", "redemption_expired"}, b.messages(anna))
@@ -297,7 +302,7 @@ func TestRedemption(t *testing.T) {
 			t.Parallel()
 			b := setup(t, fresh(t), coffee())
 			b.join(anna)
-			_, err := b.Dispatch.RequestRedemption(b.ctx, b.customer(anna).ID, "free-coffee")
+			_, err := b.Dispatch.RequestRedemption(b.ctx, b.customer(anna).ID, "free-coffee", "")
 			require.NoError(t, err)
 			require.NoError(t, b.Settle(b.ctx))
 			require.Equal(t, []string{"redemption_refused"}, b.messages(anna))
@@ -321,7 +326,7 @@ func TestRedemption(t *testing.T) {
 				for range 6 {
 					b.event(anna, "referral.completed", map[string]any{"friend_id": "h"})
 				}
-				_, err := b.Dispatch.RequestRedemption(b.ctx, id, "barista-course")
+				_, err := b.Dispatch.RequestRedemption(b.ctx, id, "barista-course", "")
 				require.NoError(t, err)
 				require.NoError(t, b.Settle(b.ctx))
 				pending, err := b.Store.View(b.ctx).Approvals(punchcard.ApprovalPending, "", 10)
@@ -339,7 +344,7 @@ func TestRedemption(t *testing.T) {
 		t.Run("stop leaves it alone", func(t *testing.T) {
 			t.Parallel()
 			b, id := rich(t)
-			_, err := b.Dispatch.RequestRedemption(b.ctx, id, "free-coffee")
+			_, err := b.Dispatch.RequestRedemption(b.ctx, id, "free-coffee", "")
 			require.NoError(t, err)
 			require.NoError(t, b.Settle(b.ctx))
 			b.says(anna, "stop")

@@ -24,7 +24,7 @@ func (tx *Tx) Identify(identities []punchcard.Identity) (*punchcard.Customer, er
 			continue
 		}
 		if owner != "" && owner != have.CustomerID {
-			return nil, errTwoCustomers
+			return nil, ErrTwoCustomers
 		}
 		owner = have.CustomerID
 	}
@@ -76,7 +76,7 @@ func (tx *Tx) Enroll(identities []punchcard.Identity, fresh punchcard.Customer) 
 			return nil, err
 		}
 		if err := tx.AddIdentities(c, identities); err != nil {
-			if errors.Is(err, errTwoCustomers) {
+			if errors.Is(err, ErrTwoCustomers) {
 				// Another transaction enrolled the same person since Identify looked: start over and find them.
 				err = errEnrolledMeanwhile
 			}
@@ -121,14 +121,15 @@ func (tx *Tx) AddIdentities(c *punchcard.Customer, identities []punchcard.Identi
 				return errEnrolledMeanwhile
 			}
 			if have.CustomerID != c.ID {
-				return errTwoCustomers
+				return ErrTwoCustomers
 			}
 		}
 	}
 	return nil
 }
 
-var errTwoCustomers = punchcard.Errorf(punchcard.CodeConflict, "these identities belong to two customers").Because("two_customers")
+// ErrTwoCustomers says that names which should be one person's belong to two.
+var ErrTwoCustomers = punchcard.Errorf(punchcard.CodeConflict, "these identities belong to two customers").Because("two_customers")
 
 var errEnrolledMeanwhile = fmt.Errorf("another transaction enrolled this customer: %w", ErrTryAgain)
 

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -78,19 +79,15 @@ func TestEnrollTogether(t *testing.T) {
 	t.Parallel()
 	each(t, func(h *house) {
 		ids := make([]string, 50)
-		met := h.meet(20) // fewer than a store has connections
-		noErrors(h.t, together(len(ids), func(i int) error {
+		enroll := func(i int, met func() error) error {
 			names := []punchcard.Identity{phone("+4520123456"), external("42")}
 			if i%2 == 1 { // the other way round: what would lock one after the other meets in the middle
 				names[0], names[1] = names[1], names[0]
 			}
-			first := i < 20
+			met = sync.OnceValue(met)
 			return h.try(func(tx *store.Tx) error {
-				if first {
-					first = false
-					if err := met(); err != nil {
-						return err
-					}
+				if err := met(); err != nil {
+					return err
 				}
 				c, err := tx.Enroll(names, punchcard.Customer{})
 				if err == nil {
@@ -98,7 +95,11 @@ func TestEnrollTogether(t *testing.T) {
 				}
 				return err
 			})
-		}))
+		}
+		const first = 20 // fewer than a store has connections: none of them waits for one
+		met := h.meet(first)
+		noErrors(h.t, together(first, func(i int) error { return enroll(i, met) }))
+		noErrors(h.t, together(len(ids)-first, func(i int) error { return enroll(first+i, func() error { return nil }) }))
 		for _, id := range ids {
 			require.Equal(h.t, ids[0], id)
 		}

@@ -156,6 +156,15 @@ func (tx *Tx) Redemption(id string) (*punchcard.Redemption, error) {
 	return one[punchcard.Redemption](tx.db.Where("id = ?", id))
 }
 
+// RedemptionOfRequest reads the redemption that was asked for with that hash of an Idempotency-Key, or nil. An empty one is
+// nobody's.
+func (tx *Tx) RedemptionOfRequest(request string) (*punchcard.Redemption, error) {
+	if request == "" {
+		return nil, nil
+	}
+	return one[punchcard.Redemption](tx.db.Where("request = ? AND request <> ''", request))
+}
+
 // SaveRedemption writes a redemption whose customer is locked.
 func (tx *Tx) SaveRedemption(r *punchcard.Redemption) error { return tx.db.Save(r).Error }
 

@@ -27,6 +27,14 @@ func (tx *Tx) Run(id string) (*punchcard.Run, error) {
 	return one[punchcard.Run](tx.db.Where("id = ?", id))
 }
 
+// RunOfRequest reads the run that was asked for with that hash of an Idempotency-Key, or nil. An empty one is nobody's.
+func (tx *Tx) RunOfRequest(request string) (*punchcard.Run, error) {
+	if request == "" {
+		return nil, nil
+	}
+	return one[punchcard.Run](tx.db.Where("request = ? AND request <> ''", request))
+}
+
 // LockRun reads a run and locks it; its customer is locked already. The error is CodeNotFound when there is none.
 func (tx *Tx) LockRun(id string) (*punchcard.Run, error) {
 	r, err := one[punchcard.Run](tx.db.Clauses(lock).Where("id = ?", id))

@@ -315,21 +315,31 @@ func TestOddPathsOfSQLite(t *testing.T) {
 func TestQueriesUseIndexes(t *testing.T) {
 	t.Parallel()
 	each(t, func(h *house) {
-		const n = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4000) "
-		for _, statement := range []string{
-			`INSERT INTO customers (id, name, language, timezone, country, attributes, labels, since, created_at) ` + n +
-				`SELECT 'cus_' || i, '', '', '', '', '{}', '[]', CURRENT_TIMESTAMP, CURRENT_TIMESTAMP FROM n`,
-			`INSERT INTO events (id, customer_id, name, properties, profile, occurred_at, received_at, depth, status, attempts, error, routed_at) ` + n +
-				`SELECT 'evt_' || i, 'cus_' || (i % 10 + 1), 'order.placed', '{}', '{}', CURRENT_TIMESTAMP, CURRENT_TIMESTAMP, 0, 'routed', 0, '', CURRENT_TIMESTAMP FROM n`,
-			`INSERT INTO pending_customers (customer_id, due_at, claimed_by) SELECT id, since, '' FROM customers`,
-			`INSERT INTO runs (id, journey, version, customer_id, "key", event_id, entry, entry_event, bound, issued, step, node, status, reason, outcome,
-				goal, value, depth, started_at, updated_at) ` + n +
-				`SELECT 'run_' || i, 'cart', 1, 'cus_' || i, '', '', '{}', '', '{}', 0, 0, '', 'live', '', '', 1 = 0, 0, 0, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP FROM n`,
-			`INSERT INTO outbox (run_id, number, due_at, claimed_by, attempts, error) SELECT id, 0, started_at, '', 0, '' FROM runs`,
-			`ANALYZE`,
-		} {
-			require.NoError(h.t, h.exec(statement), statement)
-		}
+		const many = 300
+		h.do(func(tx *store.Tx) error {
+			for i := range many {
+				c, err := tx.Enroll([]punchcard.Identity{external(strconv.Itoa(i))}, punchcard.Customer{})
+				if err != nil {
+					return err
+				}
+				e := &punchcard.Event{ID: strconv.Itoa(i), CustomerID: c.ID, Name: "order.placed", OccurredAt: monday}
+				if _, err := tx.AddEvent(e); err != nil {
+					return err
+				}
+				if err := tx.MarkRouted(e); err != nil {
+					return err
+				}
+				r := &punchcard.Run{ID: punchcard.NewID(punchcard.PrefixRun), Journey: "cart", CustomerID: c.ID}
+				if _, err := tx.AddRun(r); err != nil {
+					return err
+				}
+				if err := tx.Queue(r.ID, 0, nil); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		require.NoError(h.t, h.exec("ANALYZE"))
 		queries := h.Record(h.t)
 		recorded := 0
 		plans := func(name string, run func(tx *store.Tx) error) string {
@@ -367,6 +377,8 @@ func TestQueriesUseIndexes(t *testing.T) {
 			"Ledger":          {"ledger_entries_customer", func(tx *store.Tx) error { _, err := tx.Ledger("cus_1", 0, 10); return err }},
 			"EarnedSince":     {"points_lots_earned", func(tx *store.Tx) error { _, err := tx.EarnedSince("cus_1", monday); return err }},
 			"Identities":      {"identities_customer", func(tx *store.Tx) error { _, err := tx.Identities("cus_1"); return err }},
+			"RunOfRequest":    {"runs_request", func(tx *store.Tx) error { _, err := tx.RunOfRequest("hash"); return err }},
+			"RedemptionOf":    {"redemptions_request", func(tx *store.Tx) error { _, err := tx.RedemptionOfRequest("hash"); return err }},
 			"Total":           {"event_", func(tx *store.Tx) error { _, err := tx.Total("cus_1", "e", "", time.Hour); return err }},
 		} {
 			plan := plans(name, want.run)

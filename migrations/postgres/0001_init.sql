@@ -141,6 +141,7 @@ CREATE TABLE runs (
     version     integer          NOT NULL CHECK (version >= 0), -- 0: a built-in journey
     customer_id text             NOT NULL REFERENCES customers (id),
     key         text             NOT NULL,
+    request     text             NOT NULL, -- the hash of the Idempotency-Key it was asked for with; empty: none
     event_id    text             NOT NULL,
     entry       jsonb            NOT NULL,
     entry_event text             NOT NULL,
@@ -163,6 +164,7 @@ CREATE TABLE runs (
 );
 -- One live run per journey, customer and key.
 CREATE UNIQUE INDEX runs_live ON runs (journey, customer_id, key) WHERE ended_at IS NULL;
+CREATE UNIQUE INDEX runs_request ON runs (request) WHERE request <> '';
 CREATE INDEX runs_customer ON runs (customer_id, started_at);
 CREATE INDEX runs_held ON runs (journey) WHERE status = 'held';
 
@@ -306,6 +308,7 @@ CREATE TABLE redemptions (
     id          text        PRIMARY KEY,
     customer_id text        NOT NULL REFERENCES customers (id),
     reward      text        NOT NULL,
+    request     text        NOT NULL,
     run_id      text        NOT NULL,
     grant_id    text        NOT NULL,
     status      text        NOT NULL CHECK (status IN ('requested', 'held', 'refused', 'captured', 'released')),
@@ -314,6 +317,7 @@ CREATE TABLE redemptions (
     ended_at    timestamptz,
     CHECK ((status IN ('refused', 'captured', 'released')) = (ended_at IS NOT NULL))
 );
+CREATE UNIQUE INDEX redemptions_request ON redemptions (request) WHERE request <> '';
 CREATE INDEX redemptions_customer ON redemptions (customer_id, created_at);
 
 CREATE TABLE messages (
