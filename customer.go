@@ -20,6 +20,24 @@ type Customer struct {
 	// Since is the earliest moment the program knows of the customer: the occurred_at of their first fact.
 	Since     time.Time
 	CreatedAt time.Time
+	// Zone is the time zone by which schedules find the customer: their own, else that of their phone's region; "" for the
+	// program's.
+	Zone string
+	// MutedUntil is until when automation is silent, because a person has taken over; nil: it is not.
+	MutedUntil *time.Time
+}
+
+// Handoff is a person's turn: automation to the customer is muted until it is closed, or until its time is over.
+type Handoff struct {
+	ID         string `gorm:"primaryKey"`
+	CustomerID string
+	RunID      string
+	Step       int
+	Note       string
+	OpenedAt   time.Time
+	Until      time.Time
+	ClosedAt   *time.Time
+	ClosedBy   string
 }
 
 // IdentityKind says what sort of name an identity is.

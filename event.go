@@ -11,7 +11,9 @@ type Event struct {
 	Name       string
 	Properties map[string]any `gorm:"serializer:json"`
 	// Profile is what the backend said about the customer with the event; it is applied when the event is routed.
-	Profile    Profile `gorm:"serializer:json"`
+	Profile Profile `gorm:"serializer:json"`
+	// Target narrows an event of ours to one way into one journey ("win-back/0"); "": all of them.
+	Target     string
 	OccurredAt time.Time
 	ReceivedAt time.Time
 	Depth      int // how many events stand between this one and a fact from outside
@@ -54,4 +56,5 @@ const (
 
 	EventMessageReceived = "message.received" // an inbound message; not visible to the language
 	EventRunEnded        = "run.ended"        // a run ended while an entry waited for that; not visible to the language
+	EventRunRequested    = "run.requested"    // a run asked for another journey; not visible to the language
 )

@@ -17,6 +17,7 @@ const (
 	PrefixRedemption = "rdm"
 	PrefixApproval   = "apr"
 	PrefixKey        = "key"
+	PrefixHandoff    = "hnd"
 )
 
 var idEncoding = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)

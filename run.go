@@ -37,7 +37,7 @@ type Run struct {
 type Ref struct {
 	Kind   RefKind `json:"kind"`
 	ID     string  `json:"id,omitempty"`
-	Reward string  `json:"reward,omitempty"`
+	Reward string  `json:"reward,omitempty"` // the reward's name; for an answer, the call's
 	Reason string  `json:"reason,omitempty"` // for a refusal
 }
 
@@ -49,6 +49,7 @@ const (
 	RefGrant   RefKind = "grant"
 	RefRefusal RefKind = "refusal"
 	RefMessage RefKind = "message"
+	RefAnswer  RefKind = "answer" // of another system; the ID is the step's number, and the values are in the database
 )
 
 // Listener is an armed wait: what dispatch matches events against, and until when.
@@ -88,6 +89,7 @@ const (
 	OutcomeOptedOut   = "opted_out"  // the customer said stop, or lost the journey's topic
 	OutcomeRestarted  = "restarted"  // a new entry took its place
 	OutcomeTerminated = "terminated" // its workflow was ended from outside
+	OutcomeStopped    = "stopped"    // an operator stopped its journey, or all runs of its version
 )
 
 // RunStep is one line of a run's story: an effect that was done, and the result to give if it is asked for again.

@@ -33,6 +33,7 @@ type Sender interface {
 type Activities struct {
 	Fence  *fence.Fence
 	Sender Sender
+	Caller Caller
 	Log    *slog.Logger
 }
 

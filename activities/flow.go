@@ -41,6 +41,17 @@ func (a *Activities) Choose(ctx context.Context, in Input) (rules.Result, error)
 	})
 }
 
+// Split finds the arm that the customer belongs to. Those who are held out end there.
+func (a *Activities) Split(ctx context.Context, in Input) (rules.Result, error) {
+	return a.local(ctx, in, func(p *fence.Pass) (rules.Result, error) {
+		arm := p.Step.Split.Arm(p.Journey.Name, p.Customer.ID)
+		if arm.Holdout {
+			return done(rules.OutcomeHoldout), nil
+		}
+		return done(rules.Arm(arm.Name)), nil
+	})
+}
+
 // End ends the run with the step's outcome.
 func (a *Activities) End(ctx context.Context, in Input) (rules.Result, error) {
 	return a.local(ctx, in, func(p *fence.Pass) (rules.Result, error) {
@@ -92,7 +103,27 @@ func (a *Activities) Perform(ctx context.Context, kind rules.Kind, in Input) (ru
 		return a.Approve(ctx, in)
 	case rules.KindEnd:
 		return a.End(ctx, in)
-	case rules.KindWait, rules.KindAnswer, rules.KindDecision, rules.KindWaitFor, rules.KindCollect:
+	case rules.KindSplit:
+		return a.Split(ctx, in)
+	case rules.KindCapture:
+		return a.Capture(ctx, in)
+	case rules.KindPoints:
+		return a.Points(ctx, in)
+	case rules.KindLabel:
+		return a.Label(ctx, in)
+	case rules.KindUnlabel:
+		return a.Unlabel(ctx, in)
+	case rules.KindSet:
+		return a.Set(ctx, in)
+	case rules.KindRaise:
+		return a.Raise(ctx, in)
+	case rules.KindHandoff:
+		return a.Handoff(ctx, in)
+	case rules.KindCall:
+		return a.Call(ctx, in)
+	case rules.KindStart:
+		return a.Start(ctx, in)
+	case rules.KindWait, rules.KindWaitUntil, rules.KindAnswer, rules.KindDecision, rules.KindWaitFor, rules.KindCollect:
 		return a.Arm(ctx, in)
 	default:
 		return stuck(CodeFault), nil

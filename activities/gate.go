@@ -23,6 +23,9 @@ type Facts struct {
 	Topics    []string                      // those that the program has now
 	Standings map[string]punchcard.Standing // the customer's, by topic; what is not there is none
 
+	MutedUntil *time.Time // a person has taken over until then; nil: nobody has
+	Answers    bool       // it is a built-in answer to what the customer has just said, which a person's turn does not mute
+
 	Reachable   bool       // the customer has a phone or a WhatsApp user id
 	Country     string     // of the customer; "" when unknown
 	LastInbound *time.Time // when the customer last wrote; nil: never
@@ -63,6 +66,7 @@ const (
 	ReasonCountry         = "country"             // marketing to a country that the program does not name
 	ReasonCountryUnknown  = "country_unknown"     // marketing to a customer whose country is unknown
 	ReasonQuietHours      = "quiet_hours"         // marketing in the customer's night
+	ReasonHandedOff       = "handed_off"          // a person has taken over the conversation
 	ReasonCap             = "cap"                 // enough of this category for now
 	ReasonParameterEmpty  = "parameter_empty"     // not the gate's: a value to be filled in is empty
 	ReasonExpression      = "expression_failed"   // not the gate's: an expression in the text failed
@@ -96,6 +100,14 @@ func Gate(f Facts) Verdict {
 		case !slices.Contains(f.Countries, f.Country):
 			return Verdict{Suppress, ReasonCountry, time.Time{}}
 		}
+	}
+	if f.MutedUntil != nil && f.MutedUntil.After(f.Now) && !f.Answers {
+		// Somebody may close the handoff sooner: it is asked again within the hour.
+		until := f.Now.Add(time.Hour)
+		if f.MutedUntil.Before(until) {
+			until = *f.MutedUntil
+		}
+		return Verdict{Defer, ReasonHandedOff, until}
 	}
 	until, reason := time.Time{}, ""
 	for _, c := range f.Caps {

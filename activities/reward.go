@@ -117,6 +117,31 @@ func (a *Activities) Release(ctx context.Context, in Input) (rules.Result, error
 	})
 }
 
+// Capture uses a grant: the points held for it are spent.
+func (a *Activities) Capture(ctx context.Context, in Input) (rules.Result, error) {
+	return a.local(ctx, in, func(p *fence.Pass) (rules.Result, error) {
+		ref := p.Run.Bound[p.Step.Grant]
+		if ref.Kind != punchcard.RefGrant {
+			return because(done(rules.OutcomeRefused), "nothing_held"), nil
+		}
+		grant, err := p.Tx.Grant(ref.ID)
+		if err != nil {
+			return rules.Result{}, err
+		}
+		if grant == nil {
+			return rules.Result{}, fmt.Errorf("grant %s of run %s is gone", ref.ID, p.Run.ID)
+		}
+		captured, err := fence.Capture(p.Tx, grant, p.Run.Depth)
+		if err != nil {
+			return rules.Result{}, err
+		}
+		if !captured {
+			return because(done(rules.OutcomeRefused), "already_"+string(grant.Status)), nil
+		}
+		return done(rules.OutcomeNext), nil
+	})
+}
+
 // bind keeps a reference under the step's `as`.
 func bind(p *fence.Pass, ref punchcard.Ref) {
 	if p.Step.As != "" {

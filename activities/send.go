@@ -253,9 +253,10 @@ func gateFacts(p *fence.Pass, d *draft) (Facts, address, error) {
 	}
 	policy := p.Policy
 	f := Facts{
-		Now: p.Tx.Now, Zone: fence.Zone(policy.Program, p.Customer, to.phone),
+		Now: p.Tx.Now, Zone: fence.Zone(policy.Program, p.Customer),
 		FreeText: d.record.Template == "", Category: d.record.Category, AsksConsent: d.asksConsent, Stopped: d.stopped,
 		Purpose: p.Journey.Purpose, Topic: p.Journey.Topic, Standings: map[string]punchcard.Standing{},
+		MutedUntil: p.Customer.MutedUntil, Answers: p.Journey.Name == punchcard.BuiltinReply,
 		Reachable: to.phone != "" || to.userID != "", Country: p.Customer.Country,
 		Countries: policy.MarketingCountries, Quiet: policy.Quiet, Caps: policy.Caps, Handed: map[string][]time.Time{},
 	}
@@ -376,7 +377,7 @@ func freeText(p *fence.Pass) (*draft, error) {
 		if menu := fence.MenuOf(p.Run.Entry); menu != nil {
 			return whatsapp.Message{List: wireList(text, menu)}, nil
 		}
-		return whatsapp.Message{Text: &whatsapp.Text{Body: text}}, nil
+		return sayWire(p.Step, text, p.Customer.Language, env)
 	}
 	return d, nil
 }

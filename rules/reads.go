@@ -40,3 +40,15 @@ func (p *Program) Moves(event string) bool {
 	}
 	return false
 }
+
+// Scheduled tells whether any journey is entered by a schedule.
+func (p *Program) Scheduled() bool {
+	for _, j := range p.Journeys {
+		for _, e := range j.Enter {
+			if e.Every != "" {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -10,6 +10,7 @@ import (
 const (
 	QueueJourneys = "journeys" // workflows and their local activities
 	QueueMessages = "messages" // send, say and ask, which call WhatsApp
+	QueueCalls    = "calls"    // call, which asks other systems: a slow one keeps no message waiting
 )
 
 // SignalName is the one signal that a run listens to; its payload is a rules.Signal.

@@ -148,7 +148,7 @@ func (r *runner) do(ctx workflow.Context, do rules.Effect) (result rules.Result,
 	in := activities.Input{Run: r.in.Run, Effect: do}
 	var err error
 	if node.Kind.Remote() {
-		err = workflow.ExecuteActivity(remote(ctx, r.label()), string(node.Kind), in).Get(ctx, &result)
+		err = workflow.ExecuteActivity(remote(ctx, node.Kind, r.label()), string(node.Kind), in).Get(ctx, &result)
 	} else {
 		name := string(node.Kind)
 		if node.Kind.Waits() {
@@ -188,9 +188,13 @@ func local(ctx workflow.Context, label string) workflow.Context {
 	})
 }
 
-func remote(ctx workflow.Context, label string) workflow.Context {
+func remote(ctx workflow.Context, kind rules.Kind, label string) workflow.Context {
+	queue := QueueMessages
+	if kind == rules.KindCall {
+		queue = QueueCalls
+	}
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		TaskQueue:           QueueMessages,
+		TaskQueue:           queue,
 		StartToCloseTimeout: remoteStartToClose,
 		RetryPolicy:         &remoteRetry,
 		Summary:             label,

@@ -28,6 +28,16 @@ type Activities interface {
 	Release(context.Context, activities.Input) (rules.Result, error)
 	Consent(context.Context, activities.Input) (rules.Result, error)
 	Approve(context.Context, activities.Input) (rules.Result, error)
+	Split(context.Context, activities.Input) (rules.Result, error)
+	Capture(context.Context, activities.Input) (rules.Result, error)
+	Points(context.Context, activities.Input) (rules.Result, error)
+	Label(context.Context, activities.Input) (rules.Result, error)
+	Unlabel(context.Context, activities.Input) (rules.Result, error)
+	Set(context.Context, activities.Input) (rules.Result, error)
+	Raise(context.Context, activities.Input) (rules.Result, error)
+	Handoff(context.Context, activities.Input) (rules.Result, error)
+	Call(context.Context, activities.Input) (rules.Result, error)
+	Start(context.Context, activities.Input) (rules.Result, error)
 	End(context.Context, activities.Input) (rules.Result, error)
 	Arm(context.Context, activities.Input) (rules.Result, error)
 }
@@ -40,6 +50,8 @@ type Options struct {
 	Effects int
 	// Messages is how many messages are being handed to WhatsApp at a time; 0: 1000. The send rate is bounded elsewhere.
 	Messages int
+	// Calls is how many other systems are being asked at a time; 0: 1000.
+	Calls int
 	// Fatal is called when a worker stops by itself, for a reason that will not pass: a namespace that does not exist. Nil: it
 	// is logged only.
 	Fatal func(error)
@@ -49,6 +61,7 @@ type Options struct {
 type Worker struct {
 	journeys worker.Worker
 	messages worker.Worker
+	calls    worker.Worker
 }
 
 // NewWorker makes a Worker that takes work from both task queues once it is started.
@@ -67,6 +80,12 @@ func NewWorker(c client.Client, a Activities, o Options) *Worker {
 			WorkerStopTimeout: remoteStartToClose,
 			OnFatalError:      o.Fatal,
 		}),
+		calls: worker.New(c, QueueCalls, worker.Options{
+			MaxConcurrentActivityExecutionSize: o.Calls,
+			DisableWorkflowWorker:              true,
+			WorkerStopTimeout:                  remoteStartToClose,
+			OnFatalError:                       o.Fatal,
+		}),
 	}
 	w.journeys.RegisterDynamicWorkflow(run, workflow.DynamicRegisterOptions{})
 	for name, f := range map[string]any{
@@ -76,6 +95,15 @@ func NewWorker(c client.Client, a Activities, o Options) *Worker {
 		string(rules.KindRelease): a.Release,
 		string(rules.KindConsent): a.Consent,
 		string(rules.KindApprove): a.Approve,
+		string(rules.KindSplit):   a.Split,
+		string(rules.KindCapture): a.Capture,
+		string(rules.KindPoints):  a.Points,
+		string(rules.KindLabel):   a.Label,
+		string(rules.KindUnlabel): a.Unlabel,
+		string(rules.KindSet):     a.Set,
+		string(rules.KindRaise):   a.Raise,
+		string(rules.KindHandoff): a.Handoff,
+		string(rules.KindStart):   a.Start,
 		string(rules.KindEnd):     a.End,
 		ActivityArm:               a.Arm,
 	} {
@@ -88,6 +116,7 @@ func NewWorker(c client.Client, a Activities, o Options) *Worker {
 	} {
 		w.messages.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name})
 	}
+	w.calls.RegisterActivityWithOptions(a.Call, activity.RegisterOptions{Name: string(rules.KindCall)})
 	return w
 }
 
@@ -100,6 +129,11 @@ func (w *Worker) Start() error {
 		w.journeys.Stop()
 		return fmt.Errorf("start the messages worker: %w", err)
 	}
+	if err := w.calls.Start(); err != nil {
+		w.journeys.Stop()
+		w.messages.Stop()
+		return fmt.Errorf("start the calls worker: %w", err)
+	}
 	return nil
 }
 
@@ -107,4 +141,5 @@ func (w *Worker) Start() error {
 func (w *Worker) Stop() {
 	w.journeys.Stop()
 	w.messages.Stop()
+	w.calls.Stop()
 }

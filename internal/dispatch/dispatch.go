@@ -77,6 +77,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	g.Go(func() error { return d.loop(ctx, "inbox", d.inbox, d.readInbox) })
 	g.Go(func() error { return d.loop(ctx, "events", d.events, d.routeDue) })
 	g.Go(func() error { return d.loop(ctx, "outbox", d.outbox, d.deliverDue) })
+	g.Go(func() error { return d.runSchedules(ctx) })
 	return g.Wait()
 }
 
@@ -107,6 +108,21 @@ func (d *Dispatcher) loop(ctx context.Context, name string, b bell, work func(co
 		case <-time.After(pollEvery):
 		}
 	}
+}
+
+// loopEvery calls work at intervals, each as long as pause says after the last.
+func (d *Dispatcher) loopEvery(ctx context.Context, name string, pause func() time.Duration, work func(context.Context) error) error {
+	return d.loop(ctx, name, newBell(), func(ctx context.Context) (int, error) {
+		err := work(ctx)
+		if err != nil {
+			return 0, err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause()):
+		}
+		return 1, nil
+	})
 }
 
 // routeDue claims customers with events and routes them.
@@ -210,7 +226,14 @@ func (d *Dispatcher) routeNext(ctx context.Context, customer string) (routed boo
 // Drain does all that is due now, once, and answers whether there was anything. It is for whoever drives time itself.
 func (d *Dispatcher) Drain(ctx context.Context) (bool, error) {
 	worked := false
-	for _, work := range []func(context.Context) (int, error){d.readInbox, d.routeDue, d.deliverDue} {
+	schedules := func(ctx context.Context) (int, error) {
+		for {
+			if more, err := d.scheduleBatch(ctx); err != nil || !more {
+				return 0, err
+			}
+		}
+	}
+	for _, work := range []func(context.Context) (int, error){d.readInbox, schedules, d.routeDue, d.deliverDue} {
 		for {
 			n, err := work(ctx)
 			if err != nil {

@@ -136,7 +136,7 @@ func sender(tx *store.Tx, in *whatsapp.Inbound) (*punchcard.Customer, error) {
 		phone, region, err := punchcard.ParsePhone(in.From)
 		if err == nil {
 			ids = append(ids, punchcard.Identity{Kind: punchcard.IdentityPhone, Value: phone})
-			fresh.Country = region
+			fresh.Country, fresh.Zone = region, punchcard.PhoneZone(phone)
 		}
 	}
 	if len(ids) == 0 {
@@ -213,7 +213,7 @@ func delivered(tx *store.Tx, m *punchcard.Message) error {
 	if err != nil || g == nil || g.CapturedBy != capturedByDelivery {
 		return err
 	}
-	_, err = capture(tx, g, -1)
+	_, err = fence.Capture(tx, g, -1)
 	return err
 }
 

@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -55,6 +56,7 @@ type taken struct {
 	event      punchcard.Event
 	identities []punchcard.Identity
 	country    string
+	zone       string // of the customer's phone; "" when unknown
 	own        string // our id of the customer, when the event names them by it
 }
 
@@ -181,6 +183,11 @@ func check(p fence.Published, in Incoming, now time.Time) (taken, error) {
 		return taken{}, err
 	}
 	t.own, t.identities, t.country, err = checkReference(in.Customer)
+	for _, n := range t.identities {
+		if n.Kind == punchcard.IdentityPhone {
+			t.zone = punchcard.PhoneZone(n.Value)
+		}
+	}
 	return t, err
 }
 
@@ -254,14 +261,14 @@ func identify(tx *store.Tx, t *taken) error {
 		} else if other != nil && other.ID != c.ID {
 			return store.ErrTwoCustomers
 		}
-		if err := tx.LearnCountry(c, t.country); err != nil {
+		if err := tx.LearnRegion(c, t.country, t.zone); err != nil {
 			return err
 		}
 		return tx.AddIdentities(c, t.identities)
 	}
 	c, err := tx.Enroll(t.identities, punchcard.Customer{
 		Name: t.event.Profile.Name, Language: t.event.Profile.Language, Timezone: t.event.Profile.Timezone, Country: t.country,
-		Since: t.event.OccurredAt,
+		Zone: cmp.Or(t.event.Profile.Timezone, t.zone), Since: t.event.OccurredAt,
 	})
 	if err != nil {
 		return err

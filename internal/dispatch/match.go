@@ -5,6 +5,7 @@ import (
 
 	"punchcard"
 	"punchcard/internal/fence"
+	"punchcard/internal/store"
 	"punchcard/rules"
 )
 
@@ -137,7 +138,10 @@ func (r *routing) wake(run *punchcard.Run, p *rules.Program, j *rules.Journey) (
 // start begins a run of each journey that the event enters.
 func (r *routing) start(touched map[place]bool, open map[place]*punchcard.Run) error {
 	for _, j := range r.policy.Entering(r.event.Name) {
-		for _, enter := range j.Enters(r.event.Name) {
+		for i, enter := range j.Enter {
+			if enter.On != r.event.Name || r.event.Target != "" && r.event.Target != fmt.Sprintf("%s/%d", j.Name, i) {
+				continue
+			}
 			env, err := r.env()
 			if err != nil {
 				return err
@@ -185,6 +189,10 @@ func entryKey(enter rules.Enter, env *rules.Env) (string, error) {
 
 // enter starts a run, or does what if_running and again_after say.
 func (r *routing) enter(j *rules.Journey, at place, live *punchcard.Run) error {
+	stopped, err := r.tx.Off(store.SwitchEntry, j.Name)
+	if err != nil || stopped {
+		return err
+	}
 	if live != nil {
 		switch j.IfRunning {
 		case rules.RunningRestart:
@@ -210,11 +218,41 @@ func (r *routing) enter(j *rules.Journey, at place, live *punchcard.Run) error {
 			return nil
 		}
 	}
-	_, err := fence.Begin(r.tx, r.policy.Program, j, r.customer, &punchcard.Run{
+	_, err = fence.Begin(r.tx, r.policy.Program, j, r.customer, &punchcard.Run{
 		Version: r.policy.Version, Key: at.key, EventID: r.event.ID, Entry: r.event.Properties, EntryEvent: r.event.Name,
 		Depth: r.event.Depth,
 	})
 	return err
+}
+
+// requested starts the journey that a run's step asked for. One that is live on its key already goes on alone.
+func (r *routing) requested() error {
+	journey, _ := r.event.Properties[fence.RequestedJourney].(string)
+	entry, _ := r.event.Properties[fence.RequestedEntry].(string)
+	properties, _ := r.event.Properties[fence.RequestedProperties].(map[string]any)
+	j := r.policy.Journeys[journey]
+	if j == nil {
+		return nil // it is no longer in the program
+	}
+	event := *r.event
+	event.Name, event.Properties = entry, properties
+	asked := *r
+	asked.event, asked.known = &event, nil
+	for _, enter := range j.Enters(entry) {
+		env, err := asked.env()
+		if err != nil {
+			return err
+		}
+		key, err := entryKey(enter, env)
+		if err != nil {
+			return r.failed(err, j.Name+" enter key")
+		}
+		_, err = fence.Begin(r.tx, r.policy.Program, j, r.customer, &punchcard.Run{
+			Version: r.policy.Version, Key: key, EventID: r.event.ID, Entry: properties, EntryEvent: entry, Depth: r.event.Depth,
+		})
+		return err
+	}
+	return nil
 }
 
 // successor starts the entry that waited for the end of the run that the event tells of.

@@ -63,6 +63,9 @@ func (r *routing) message() error {
 			}
 		}
 	}
+	if r.customer.MutedUntil != nil && r.customer.MutedUntil.After(r.tx.Now) {
+		return nil // a person has the conversation: what is said is said to them
+	}
 	if word == keywordJoin {
 		for _, a := range asks {
 			if a.journey.Purpose == rules.PurposeConsent {

@@ -161,7 +161,7 @@ func (d *Dispatcher) Capture(ctx context.Context, code string) (*punchcard.Grant
 		case grant.CapturedBy != "" && grant.CapturedBy != capturedByTill:
 			return punchcard.Errorf(punchcard.CodeConflict, "that code is not used at the till but by %s", grant.CapturedBy).Because("not_at_till")
 		}
-		_, err := capture(tx, grant, -1)
+		_, err := fence.Capture(tx, grant, -1)
 		return err
 	})
 	if err != nil {

@@ -58,6 +58,11 @@ func (d *Dispatcher) StartRun(ctx context.Context, journey, customer string, pro
 		if run, err = tx.RunOfRequest(request); err != nil || run != nil {
 			return err
 		}
+		if stopped, err := tx.Off(store.SwitchEntry, journey); err != nil {
+			return err
+		} else if stopped {
+			return punchcard.Errorf(punchcard.CodeConflict, "%s is stopped and takes no new runs", journey).Because("stopped")
+		}
 		event := &punchcard.Event{Name: enter.On, CustomerID: c.ID, Properties: entry, OccurredAt: tx.Now}
 		env, err := fence.Scene{Tx: tx, Program: policy.Program, Customer: c, Event: event}.Env()
 		if err != nil {

@@ -42,6 +42,8 @@ func (r *routing) route() error {
 		return r.message()
 	case punchcard.EventRunEnded:
 		return r.successor()
+	case punchcard.EventRunRequested:
+		return r.requested()
 	}
 	if err := r.account(); err != nil {
 		return err
@@ -68,13 +70,13 @@ func (r *routing) profile() error {
 		c.Language = p.Language
 	}
 	if p.Timezone != "" {
-		c.Timezone = p.Timezone
+		c.Timezone, c.Zone = p.Timezone, p.Timezone
 	}
 	maps.Copy(c.Attributes, p.Attributes)
 	if r.event.OccurredAt.Before(c.Since) {
 		c.Since = r.event.OccurredAt
 	}
-	same := before.Name == c.Name && before.Language == c.Language && before.Timezone == c.Timezone && before.Since.Equal(c.Since) &&
+	same := before.Name == c.Name && before.Language == c.Language && before.Timezone == c.Timezone && before.Zone == c.Zone && before.Since.Equal(c.Since) &&
 		maps.EqualFunc(attributes, c.Attributes, func(a, b any) bool { return fmt.Sprint(a) == fmt.Sprint(b) })
 	if same {
 		return nil
@@ -120,7 +122,7 @@ func (r *routing) earn(index int, rule rules.Earn) error {
 		return r.failed(err, "earn")
 	}
 	value, err := rule.Points.Number(env)
-	points := int64(math.Floor(min(value, maxEarned)))
+	points := int64(math.Floor(min(value, fence.MaxEarned)))
 	if err != nil || points <= 0 {
 		return r.failed(err, "earn")
 	}
@@ -139,9 +141,6 @@ func (r *routing) earn(index int, rule rules.Earn) error {
 		r.tx.Now.Add(rule.Pending), fence.PointsExpiry(r.policy.Program, r.tx.Now))
 	return err
 }
-
-// maxEarned bounds what one event can earn, so that no sum of points overflows.
-const maxEarned = 1e9
 
 func number(v any) (float64, bool) {
 	switch n := v.(type) {
@@ -174,7 +173,7 @@ func (r *routing) useCodes() error {
 		if grant == nil || grant.CustomerID != r.customer.ID || grant.CapturedBy != r.event.Name || expired(grant, r.event.OccurredAt) {
 			continue
 		}
-		if _, err := capture(r.tx, grant, r.event.Depth); err != nil {
+		if _, err := fence.Capture(r.tx, grant, r.event.Depth); err != nil {
 			return err
 		}
 	}
@@ -183,17 +182,6 @@ func (r *routing) useCodes() error {
 
 func expired(g *punchcard.Grant, at time.Time) bool {
 	return g.ExpiresAt != nil && !g.ExpiresAt.After(at)
-}
-
-// capture uses a grant and raises that, when it was a redemption. It answers false when the grant is over already.
-func capture(tx *store.Tx, g *punchcard.Grant, depth int) (bool, error) {
-	ok, err := tx.CaptureGrant(g)
-	if err != nil || !ok || g.RedemptionID == "" {
-		return ok, err
-	}
-	return true, fence.Raise(tx, g.CustomerID, punchcard.EventRedemptionCaptured, map[string]any{
-		"redemption_id": g.RedemptionID, "reward": g.Reward, "value": g.Value,
-	}, depth)
 }
 
 // env is what today's expressions see of this event.

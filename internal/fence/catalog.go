@@ -16,7 +16,7 @@ type Catalog struct {
 	store *store.Store
 
 	mu      sync.Mutex
-	byVer   map[int]*rules.Program
+	byVer   map[int]Published
 	current int
 	checked time.Time
 }
@@ -26,13 +26,14 @@ const currentFor = time.Second
 
 // NewCatalog is a catalog of what is published in s.
 func NewCatalog(s *store.Store) *Catalog {
-	return &Catalog{store: s, byVer: map[int]*rules.Program{}}
+	return &Catalog{store: s, byVer: map[int]Published{}}
 }
 
 // Published is a program with its version's number.
 type Published struct {
 	*rules.Program
-	Version int
+	Version     int
+	PublishedAt time.Time
 }
 
 // Current is the newest program: today's policy, and what new runs start with. The error is CodeUnavailable when none is
@@ -53,8 +54,8 @@ func (c *Catalog) Current(ctx context.Context) (Published, error) {
 		version, c.current, c.checked = v, v, time.Now()
 		c.mu.Unlock()
 	}
-	p, err := c.Program(ctx, version)
-	return Published{Program: p, Version: version}, err
+	p, err := c.published(ctx, version)
+	return p, err
 }
 
 // Refresh makes the next Current look into the database.
@@ -66,28 +67,34 @@ func (c *Catalog) Refresh() {
 
 // Program is the program of a version.
 func (c *Catalog) Program(ctx context.Context, version int) (*rules.Program, error) {
+	p, err := c.published(ctx, version)
+	return p.Program, err
+}
+
+func (c *Catalog) published(ctx context.Context, version int) (Published, error) {
 	c.mu.Lock()
-	p := c.byVer[version]
+	p, known := c.byVer[version]
 	c.mu.Unlock()
-	if p != nil {
+	if known {
 		return p, nil
 	}
 	row, err := c.store.View(ctx).Program(version)
 	if err != nil {
-		return nil, err
+		return Published{}, err
 	}
 	if row == nil {
-		return nil, fmt.Errorf("program version %d is not in the database", version)
+		return Published{}, fmt.Errorf("program version %d is not in the database", version)
 	}
-	p, problems := rules.LoadFiles(row.Files)
-	if p == nil {
-		return nil, fmt.Errorf("program version %d does not compile any more: %w", version, problems)
+	program, problems := rules.LoadFiles(row.Files)
+	if program == nil {
+		return Published{}, fmt.Errorf("program version %d does not compile any more: %w", version, problems)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if have := c.byVer[version]; have != nil {
+	if have, known := c.byVer[version]; known {
 		return have, nil
 	}
+	p = Published{Program: program, Version: version, PublishedAt: row.PublishedAt}
 	c.byVer[version] = p
 	return p, nil
 }

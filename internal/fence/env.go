@@ -3,6 +3,7 @@ package fence
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"punchcard"
@@ -64,7 +65,7 @@ func (s Scene) facts() (*rules.Env, error) {
 		return nil, err
 	}
 	return &rules.Env{
-		Program: p, Now: tx.Now, Language: c.Language, Zone: Zone(p, c, ""),
+		Program: p, Now: tx.Now, Language: c.Language, Zone: Zone(p, c),
 		Customer: rules.CustomerFacts{
 			ID: c.ID, Tier: tier, Language: c.Language, Country: c.Country, Labels: c.Labels,
 			AgeDays: int(tx.Now.Sub(c.Since) / (24 * time.Hour)), Attributes: p.Attributes.Decode(c.Attributes),
@@ -128,6 +129,13 @@ func (s Scene) bound(env *rules.Env) (map[string]map[string]any, error) {
 			}
 		case punchcard.RefRefusal:
 			v["reason"] = Words(ref.Reason, s.Customer.Language, s.Program.Language)
+		case punchcard.RefAnswer:
+			answer, err := s.answerOf(ref)
+			if err != nil {
+				return nil, err
+			}
+			values[name] = answer
+			continue
 		case punchcard.RefMessage:
 			continue
 		}
@@ -136,17 +144,41 @@ func (s Scene) bound(env *rules.Env) (map[string]map[string]any, error) {
 	return values, nil
 }
 
-// Zone is a customer's time zone: their own setting, else that of their phone's region, else the program's.
-func Zone(p *rules.Program, c *punchcard.Customer, phone string) *time.Location {
-	for _, name := range []string{c.Timezone, punchcard.PhoneZone(phone)} {
-		if name == "" {
-			continue
-		}
-		if zone, err := time.LoadLocation(name); err == nil {
-			return zone
-		}
+// answerOf reads what another system answered, as expressions see it; all of it is absent when it did not.
+func (s Scene) answerOf(ref punchcard.Ref) (map[string]any, error) {
+	step, err := strconv.Atoi(ref.ID)
+	if err != nil {
+		return nil, fmt.Errorf("a call's answer is bound as %q, which is no step", ref.ID)
 	}
-	return p.Zone
+	row, err := s.Tx.CallAnswer(s.Run.ID, step)
+	if err != nil {
+		return nil, err
+	}
+	var answers map[string]any
+	name := ref.Reward
+	if row != nil {
+		answers, name = row.Answers, row.Call
+	}
+	call := s.Program.Calls[name]
+	if call == nil {
+		return answers, nil
+	}
+	return call.Answers.Decode(answers), nil
+}
+
+// Zone is a customer's time zone: their own setting, else that of their phone's region, else the program's.
+func Zone(p *rules.Program, c *punchcard.Customer) *time.Location { return ZoneNamed(p, c.Zone) }
+
+// ZoneNamed is the zone of a name, and the program's for one that is empty or not known on this machine.
+func ZoneNamed(p *rules.Program, name string) *time.Location {
+	if name == "" {
+		return p.Zone
+	}
+	zone, err := time.LoadLocation(name)
+	if err != nil {
+		return p.Zone
+	}
+	return zone
 }
 
 func standingOf(states map[string]punchcard.ConsentState, topic string) punchcard.Standing {
@@ -265,3 +297,6 @@ func PointsExpiry(p *rules.Program, now time.Time) *time.Time {
 	at := now.Add(p.Expire)
 	return &at
 }
+
+// MaxEarned bounds what one event can earn, so that no sum of points overflows.
+const MaxEarned = 1e9

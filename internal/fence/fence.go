@@ -290,6 +290,12 @@ func arm(tx *store.Tx, p *rules.Program, j *rules.Journey, c *punchcard.Customer
 	}
 	if l.Node != node {
 		l.Node, l.Deadline = node, l.Since.Add(n.For)
+		if n.Kind == rules.KindWaitUntil {
+			var err error
+			if l.Deadline, err = until(tx, p, j, c, r, node); err != nil {
+				return nil, err
+			}
+		}
 	}
 	left := l.Deadline.Sub(tx.Now)
 	if step := j.Steps[node]; fresh && n.Kind == rules.KindCollect && step.CountingEntry {
@@ -298,6 +304,19 @@ func arm(tx *store.Tx, p *rules.Program, j *rules.Journey, c *punchcard.Customer
 		}
 	}
 	return &left, nil
+}
+
+// until is when a wait for a moment is over. One whose expression fails is over at once: an expression that fails holds nobody.
+func until(tx *store.Tx, p *rules.Program, j *rules.Journey, c *punchcard.Customer, r *punchcard.Run, node string) (time.Time, error) {
+	env, err := Scene{Tx: tx, Program: p, Customer: c, Run: r}.Env()
+	if err != nil {
+		return time.Time{}, err
+	}
+	deadline, err := j.Steps[node].UntilTime.Deadline(tx.Now, Zone(p, c), env)
+	if err != nil {
+		return tx.Now, Cause(err)
+	}
+	return deadline, nil
 }
 
 // Counted counts one more event of a run's collect, and wakes the run if that is enough, or if it has something to do for

@@ -28,6 +28,13 @@ func Begin(tx *store.Tx, p *rules.Program, j *rules.Journey, c *punchcard.Custom
 	return r, tx.SaveRun(r)
 }
 
+// Properties of run.requested.
+const (
+	RequestedJourney    = "journey"
+	RequestedEntry      = "entry"      // the event by which it is entered
+	RequestedProperties = "properties" // those of that event, canonical
+)
+
 // Tell numbers a signal and queues it for the run's workflow. The caller saves the run.
 func Tell(tx *store.Tx, r *punchcard.Run, s rules.Signal) error {
 	r.Issued++
@@ -119,4 +126,15 @@ func End(tx *store.Tx, r *punchcard.Run, e Ending) error {
 		return err
 	}
 	return Raise(tx, r.CustomerID, punchcard.EventRunEnded, map[string]any{"journey": r.Journey, "key": r.Key}, r.Depth)
+}
+
+// Capture uses a grant and raises that, when it was a redemption. It answers false when the grant is over already.
+func Capture(tx *store.Tx, g *punchcard.Grant, depth int) (bool, error) {
+	ok, err := tx.CaptureGrant(g)
+	if err != nil || !ok || g.RedemptionID == "" {
+		return ok, err
+	}
+	return true, Raise(tx, g.CustomerID, punchcard.EventRedemptionCaptured, map[string]any{
+		"redemption_id": g.RedemptionID, "reward": g.Reward, "value": g.Value,
+	}, depth)
 }

@@ -84,19 +84,26 @@ func (tx *Tx) Enroll(identities []punchcard.Identity, fresh punchcard.Customer) 
 		}
 		return c, nil
 	}
-	if err := tx.LearnCountry(c, fresh.Country); err != nil {
+	if err := tx.LearnRegion(c, fresh.Country, fresh.Zone); err != nil {
 		return nil, err
 	}
 	return c, tx.AddIdentities(c, identities)
 }
 
-// LearnCountry gives a customer a country whose own was unknown so far: they came by another name first, and by phone later.
-func (tx *Tx) LearnCountry(c *punchcard.Customer, country string) error {
-	if c.Country != "" || country == "" {
-		return nil
+// LearnRegion gives a customer the country and the time zone of their phone, where these were unknown so far: they came by
+// another name first, and by phone later.
+func (tx *Tx) LearnRegion(c *punchcard.Customer, country, zone string) error {
+	if c.Country == "" && country != "" {
+		c.Country = country
+		if err := tx.db.Model(c).Where("country = ''").Update("country", country).Error; err != nil {
+			return err
+		}
 	}
-	c.Country = country
-	return tx.db.Model(c).Where("country = ''").Update("country", country).Error
+	if c.Zone == "" && zone != "" {
+		c.Zone = zone
+		return tx.db.Model(c).Where("zone = ''").Update("zone", zone).Error
+	}
+	return nil
 }
 
 // AddIdentities gives a customer names; those that they have already change nothing. The error is CodeConflict when one of

@@ -88,7 +88,8 @@ type SwitchKind string
 
 // The kinds of switch.
 const (
-	SwitchJourney  SwitchKind = "journey"
+	SwitchJourney  SwitchKind = "journey" // its runs are held
+	SwitchEntry    SwitchKind = "entry"   // it takes no new runs
 	SwitchTemplate SwitchKind = "template"
 	SwitchReward   SwitchKind = "reward"
 )
@@ -177,3 +178,13 @@ func (tx *Tx) KeepAnswer(k *IdempotencyKey) (bool, error) {
 
 // IsNotFound tells whether err says that a row was expected and is not there.
 func IsNotFound(err error) bool { return errors.Is(err, gorm.ErrRecordNotFound) }
+
+// Programs lists what was published, newest first, without the files.
+func (tx *Tx) Programs() ([]Program, error) {
+	return list[Program](tx.db.Select("version", "hash", "published_at").Order("version DESC"))
+}
+
+// Switches lists what is paused or stopped.
+func (tx *Tx) Switches() ([]Switch, error) {
+	return list[Switch](tx.db.Order("kind, name"))
+}

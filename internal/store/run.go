@@ -207,3 +207,35 @@ func (tx *Tx) LapseApprovals(run string) error {
 func (tx *Tx) HurryDeliveries() error {
 	return tx.db.Model(&Delivery{}).Where("claimed_by = ''").Update("due_at", machineNow()).Error
 }
+
+// OpenRunsOf lists the ids of runs that have not ended, of a journey (empty: any) and of versions up to one (0: any), after an
+// id, with their customers.
+func (tx *Tx) OpenRunsOf(journey string, version int, after string, limit int) ([]punchcard.Run, error) {
+	q := tx.db.Where("ended_at IS NULL AND id > ?", after)
+	if journey != "" {
+		q = q.Where("journey = ?", journey)
+	}
+	if version > 0 {
+		q = q.Where("version <= ? AND version > 0", version)
+	}
+	return list[punchcard.Run](q.Order("id").Limit(limit))
+}
+
+// CountOpen counts the runs that have not ended, by journey and version.
+func (tx *Tx) CountOpen() (map[string]map[int]int64, error) {
+	var rows []struct {
+		Journey string
+		Version int
+		N       int64
+	}
+	err := tx.db.Model(&punchcard.Run{}).Select("journey, version, COUNT(*) AS n").Where("ended_at IS NULL AND version > 0").
+		Group("journey, version").Scan(&rows).Error
+	counts := map[string]map[int]int64{}
+	for _, r := range rows {
+		if counts[r.Journey] == nil {
+			counts[r.Journey] = map[int]int64{}
+		}
+		counts[r.Journey][r.Version] = r.N
+	}
+	return counts, err
+}

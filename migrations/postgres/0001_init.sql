@@ -366,7 +366,7 @@ CREATE INDEX inbox_pending ON inbox (id) WHERE status = 'pending';
 
 -- What is paused or stopped now, whatever version a run has.
 CREATE TABLE switches (
-    kind   text        NOT NULL CHECK (kind IN ('journey', 'template', 'reward')),
+    kind   text        NOT NULL CHECK (kind IN ('journey', 'entry', 'template', 'reward')),
     name   text        NOT NULL,
     reason text        NOT NULL,
     at     timestamptz NOT NULL,

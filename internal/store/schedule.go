@@ -1,0 +1,52 @@
+package store
+
+import (
+	"time"
+
+	"gorm.io/gorm/clause"
+
+	"punchcard"
+)
+
+// ScheduleSlot is how far one coming-round of a schedule has come, in one zone.
+type ScheduleSlot struct {
+	Journey   string `gorm:"primaryKey"`
+	Entry     int    `gorm:"primaryKey"` // the place among the journey's ways in
+	Zone      string `gorm:"primaryKey"`
+	Slot      string `gorm:"primaryKey"` // 2006-01-02
+	Cursor    string // the last customer that was looked at
+	LookedAt  int64
+	Entered   int64
+	StartedAt time.Time
+	EndedAt   *time.Time
+}
+
+// ScheduleSlot reads a slot, or nil when it has not begun.
+func (tx *Tx) ScheduleSlot(journey string, entry int, zone, slot string) (*ScheduleSlot, error) {
+	return one[ScheduleSlot](tx.db.Where("journey = ? AND entry = ? AND zone = ? AND slot = ?", journey, entry, zone, slot))
+}
+
+// LockSlot reads a slot and locks it, beginning it if need be; nil when another has it locked or it has ended.
+func (tx *Tx) LockSlot(s ScheduleSlot) (*ScheduleSlot, error) {
+	s.StartedAt = tx.Now
+	if err := tx.db.Clauses(clause.OnConflict{DoNothing: true}).Create(&s).Error; err != nil {
+		return nil, err
+	}
+	return one[ScheduleSlot](tx.db.Clauses(skipLocked).Where("journey = ? AND entry = ? AND zone = ? AND slot = ? AND ended_at IS NULL",
+		s.Journey, s.Entry, s.Zone, s.Slot))
+}
+
+// SaveSlot writes a slot that is locked.
+func (tx *Tx) SaveSlot(s *ScheduleSlot) error { return tx.db.Save(s).Error }
+
+// Zones lists the zones that customers have, the empty one included if some have none.
+func (tx *Tx) Zones() ([]string, error) {
+	var zones []string
+	err := tx.db.Model(&punchcard.Customer{}).Distinct("zone").Order("zone").Pluck("zone", &zones).Error
+	return zones, err
+}
+
+// CustomersInZone lists customers of a zone by id, after an id.
+func (tx *Tx) CustomersInZone(zone, after string, limit int) ([]punchcard.Customer, error) {
+	return list[punchcard.Customer](tx.db.Where("zone = ? AND id > ?", zone, after).Order("id").Limit(limit))
+}

@@ -1,0 +1,54 @@
+-- What the rest of the language's steps keep: a person who has taken over, the answers of other systems, and how far a
+-- schedule has come. Customers get the zone by which schedules find them.
+
+-- +goose Up
+ALTER TABLE customers ADD COLUMN zone text NOT NULL DEFAULT ''; -- IANA, as far as it is known; empty: the program's
+ALTER TABLE customers ADD COLUMN muted_until timestamptz;       -- a person has taken over
+ALTER TABLE events ADD COLUMN target text NOT NULL DEFAULT ''; -- the one way into a journey that an event of ours is for
+CREATE INDEX customers_zone ON customers (zone, id);
+
+CREATE TABLE handoffs (
+    id          text        PRIMARY KEY,
+    customer_id text        NOT NULL REFERENCES customers (id),
+    run_id      text        NOT NULL,
+    step        integer     NOT NULL,
+    note        text        NOT NULL,
+    opened_at   timestamptz NOT NULL,
+    until       timestamptz NOT NULL,
+    closed_at   timestamptz,
+    closed_by   text        NOT NULL,
+    CHECK (closed_at IS NULL OR closed_by <> '')
+);
+CREATE UNIQUE INDEX handoffs_effect ON handoffs (run_id, step);
+CREATE INDEX handoffs_open ON handoffs (id) WHERE closed_at IS NULL;
+CREATE INDEX handoffs_customer ON handoffs (customer_id);
+
+CREATE TABLE call_answers (
+    run_id  text        NOT NULL REFERENCES runs (id),
+    step    integer     NOT NULL,
+    call    text        NOT NULL,
+    answers jsonb       NOT NULL,
+    at      timestamptz NOT NULL,
+    PRIMARY KEY (run_id, step)
+);
+
+-- One row a schedule, slot and zone: the last customer that was looked at, so that a kill goes on and not back.
+CREATE TABLE schedule_slots (
+    journey    text        NOT NULL,
+    entry      integer     NOT NULL, -- the place among the journey's ways in
+    zone       text        NOT NULL,
+    slot       text        NOT NULL, -- 2006-01-02
+    cursor     text        NOT NULL,
+    looked_at  bigint      NOT NULL,
+    entered    bigint      NOT NULL,
+    started_at timestamptz NOT NULL,
+    ended_at   timestamptz,
+    PRIMARY KEY (journey, entry, zone, slot)
+);
+
+-- +goose Down
+DROP TABLE schedule_slots, call_answers, handoffs;
+ALTER TABLE events DROP COLUMN target;
+DROP INDEX customers_zone;
+ALTER TABLE customers DROP COLUMN muted_until;
+ALTER TABLE customers DROP COLUMN zone;
