@@ -202,11 +202,6 @@ func openShop(t *testing.T, speed float64) *devShop {
 		shop: &shop{api: "http://" + loopback(ports[0]), phone: "http://" + loopback(ports[1]), key: "dev"},
 	}
 	d.start()
-	t.Cleanup(func() {
-		if !t.Failed() {
-			d.stop()
-		}
-	})
 	return d
 }
 
@@ -224,8 +219,19 @@ func (d *devShop) start(more ...string) {
 	if len(more) == 0 {
 		more = []string{fmt.Sprintf("--speed=%g", d.speed)}
 	}
-	d.process = spawn(d.t, nil, append(d.flags(), more...)...)
-	d.ready(d.t, d.process)
+	p := spawn(d.t, nil, append(d.flags(), more...)...)
+	d.process = p
+	// Every test ends with a clean stop.
+	d.t.Cleanup(func() {
+		select {
+		case <-p.exited:
+		default:
+			if !d.t.Failed() {
+				d.stop()
+			}
+		}
+	})
+	d.ready(d.t, p)
 }
 
 // kill ends it with SIGKILL.

@@ -175,3 +175,33 @@ func TestAddIdentities(t *testing.T) {
 		require.Len(h.t, names, 1, "nothing of what was refused is kept")
 	})
 }
+
+func TestOwners(t *testing.T) {
+	t.Parallel()
+	each(t, func(h *house) {
+		c, other := h.customer("1"), h.customer("2")
+		h.do(func(tx *store.Tx) error { return tx.AddIdentities(c, []punchcard.Identity{phone("+4520123456")}) })
+		owners, err := h.view().Owners([]punchcard.Identity{external("1"), external("2"), external("3"), phone("+4520123456"), phone("1")})
+		require.NoError(h.t, err)
+		require.Equal(h.t, map[[2]string]string{
+			{"external", "1"}: c.ID, {"external", "2"}: other.ID, {"phone", "+4520123456"}: c.ID,
+		}, owners)
+		owners, err = h.view().Owners(nil)
+		require.NoError(h.t, err)
+		require.Empty(h.t, owners)
+	})
+}
+
+func TestLearnCountry(t *testing.T) {
+	t.Parallel()
+	each(t, func(h *house) {
+		c := h.customer("1")
+		for _, country := range []string{"", "DK", "SE"} {
+			h.do(func(tx *store.Tx) error { return tx.LearnCountry(c, country) })
+		}
+		require.Equal(h.t, "DK", c.Country, "the first that is known stays")
+		have, err := h.view().Customer(c.ID)
+		require.NoError(h.t, err)
+		require.Equal(h.t, c, have)
+	})
+}

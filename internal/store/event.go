@@ -89,7 +89,7 @@ func (tx *Tx) ReleaseClaims() error {
 	if err := tx.db.Model(&Delivery{}).Where("claimed_by <> ''").Updates(map[string]any{"due_at": now, "claimed_by": ""}).Error; err != nil {
 		return err
 	}
-	return tx.db.Model(&InboxItem{}).Where("status = ?", inboxPending).Update("due_at", now).Error
+	return tx.db.Model(&InboxItem{}).Where("status = 'pending'").Update("due_at", now).Error
 }
 
 // NextEvent reads the customer's oldest event that is to be routed, or nil.

@@ -1,11 +1,9 @@
 package store
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
-	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 )
 
@@ -175,9 +173,6 @@ func (tx *Tx) KeepAnswer(k *IdempotencyKey) (bool, error) {
 	r := tx.db.Clauses(clause.OnConflict{DoNothing: true}).Create(k)
 	return r.RowsAffected > 0, r.Error
 }
-
-// IsNotFound tells whether err says that a row was expected and is not there.
-func IsNotFound(err error) bool { return errors.Is(err, gorm.ErrRecordNotFound) }
 
 // Programs lists what was published, newest first, without the files.
 func (tx *Tx) Programs() ([]Program, error) {

@@ -417,3 +417,72 @@ func TestApprovals(t *testing.T) {
 		require.True(h.t, store.IsDuplicate(err), "an effect asks once: %v", err)
 	})
 }
+
+func TestOfRequest(t *testing.T) {
+	t.Parallel()
+	each(t, func(h *house) {
+		c := h.customer("1")
+		h.run(c.ID, "cart", "without a request")
+		r := &punchcard.Run{ID: punchcard.NewID(punchcard.PrefixRun), Journey: "cart", CustomerID: c.ID, Request: "hash"}
+		wish := &punchcard.Redemption{ID: punchcard.NewID(punchcard.PrefixRedemption), CustomerID: c.ID, Reward: "free-coffee", Request: "hash"}
+		h.do(func(tx *store.Tx) error {
+			if _, err := tx.AddRun(r); err != nil {
+				return err
+			}
+			return tx.AddRedemption(wish)
+		})
+		for request, there := range map[string]bool{"hash": true, "other": false, "": false} {
+			run, err := h.view().RunOfRequest(request)
+			require.NoError(h.t, err)
+			require.Equal(h.t, there, run != nil, request)
+			redemption, err := h.view().RedemptionOfRequest(request)
+			require.NoError(h.t, err)
+			require.Equal(h.t, there, redemption != nil, request)
+		}
+		h.do(func(tx *store.Tx) error {
+			fresh, err := tx.AddRun(&punchcard.Run{ID: punchcard.NewID(punchcard.PrefixRun), Journey: "other", CustomerID: c.ID, Request: "hash"})
+			require.False(h.t, fresh, "a request starts one run")
+			return err
+		})
+		err := h.try(func(tx *store.Tx) error {
+			return tx.AddRedemption(&punchcard.Redemption{ID: "rdm_2", CustomerID: c.ID, Reward: "free-coffee", Request: "hash"})
+		})
+		require.True(h.t, store.IsDuplicate(err), "%v", err)
+	})
+}
+
+func TestClaimsAreReleasedAndHurried(t *testing.T) {
+	t.Parallel()
+	each(t, func(h *house) {
+		c := h.customer("1")
+		h.event(c.ID, "a", "order.placed")
+		r := h.run(c.ID, "cart", "")
+		h.queue(r.ID, 0, nil)
+		inbox := func() (items []store.InboxItem) {
+			h.do(func(tx *store.Tx) (err error) {
+				items, err = tx.ClaimInbox(10, time.Hour)
+				return err
+			})
+			return items
+		}
+		h.do(func(tx *store.Tx) error { return tx.AddInbox([]byte("{}")) })
+		for range 2 {
+			require.Len(h.t, h.claim("d", 10, time.Hour), 1)
+			require.Len(h.t, h.deliveries("w", 10, time.Hour), 1)
+			require.Len(h.t, inbox(), 1)
+			h.do(func(tx *store.Tx) error { return tx.HurryDeliveries() })
+			require.Empty(h.t, h.deliveries("w", 10, time.Hour), "what is claimed is under way")
+			h.do(func(tx *store.Tx) error { return tx.ReleaseClaims() })
+		}
+		d := h.deliveries("w", 10, time.Hour)[0]
+		h.do(func(tx *store.Tx) error { return tx.Undelivered(d.Seq, "down", time.Hour) })
+		require.Empty(h.t, h.deliveries("w", 10, time.Hour))
+		h.do(func(tx *store.Tx) error { return tx.HurryDeliveries() })
+		require.Len(h.t, h.deliveries("w", 10, time.Hour), 1)
+
+		before := h.Statements()
+		_, err := h.view().Run(r.ID)
+		require.NoError(h.t, err)
+		require.Equal(h.t, before+1, h.Statements())
+	})
+}
