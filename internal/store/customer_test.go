@@ -192,14 +192,15 @@ func TestOwners(t *testing.T) {
 	})
 }
 
-func TestLearnCountry(t *testing.T) {
+func TestLearnRegion(t *testing.T) {
 	t.Parallel()
 	each(t, func(h *house) {
 		c := h.customer("1")
-		for _, country := range []string{"", "DK", "SE"} {
-			h.do(func(tx *store.Tx) error { return tx.LearnCountry(c, country) })
+		for _, region := range [][2]string{{"", ""}, {"DK", ""}, {"SE", "Europe/Copenhagen"}, {"", "Europe/Stockholm"}} {
+			h.do(func(tx *store.Tx) error { return tx.LearnRegion(c, region[0], region[1]) })
 		}
 		require.Equal(h.t, "DK", c.Country, "the first that is known stays")
+		require.Equal(h.t, "Europe/Copenhagen", c.Zone)
 		have, err := h.view().Customer(c.ID)
 		require.NoError(h.t, err)
 		require.Equal(h.t, c, have)

@@ -36,8 +36,13 @@ func (tx *Tx) LockSlot(s ScheduleSlot) (*ScheduleSlot, error) {
 		s.Journey, s.Entry, s.Zone, s.Slot))
 }
 
-// SaveSlot writes a slot that is locked.
-func (tx *Tx) SaveSlot(s *ScheduleSlot) error { return tx.db.Save(s).Error }
+// SaveSlot writes how far a locked slot has come.
+func (tx *Tx) SaveSlot(s *ScheduleSlot) error {
+	// Not Save: with a key of which a part is zero, that would insert.
+	return tx.db.Model(&ScheduleSlot{}).
+		Where("journey = ? AND entry = ? AND zone = ? AND slot = ?", s.Journey, s.Entry, s.Zone, s.Slot).
+		Updates(map[string]any{"cursor": s.Cursor, "looked_at": s.LookedAt, "entered": s.Entered, "ended_at": s.EndedAt}).Error
+}
 
 // Zones lists the zones that customers have, the empty one included if some have none.
 func (tx *Tx) Zones() ([]string, error) {
