@@ -29,6 +29,7 @@ const (
 	codeUnreachable   = "unreachable"    // it did not answer, however often it was asked
 	codeRefused       = "refused"        // it answered with a 4xx, which asking again will not change
 	codeAnswerInvalid = "answer_invalid" // it answered, but not in the declared form
+	codeUnsigned      = "no_secret"      // this deployment has no secret to sign with
 )
 
 const (
@@ -73,7 +74,10 @@ func (a *Activities) Call(ctx context.Context, in Input) (rules.Result, error) {
 	if err != nil || result.Reply != fence.ReplyBegun {
 		return a.settle(ctx, in, result, err)
 	}
-	answers, code := a.Caller.ask(ctx, call, in, body)
+	answers, code := map[string]any(nil), codeUnsigned
+	if len(a.Caller.Secret) > 0 {
+		answers, code = a.Caller.ask(ctx, call, in, body)
+	}
 	if code == codeUnreachable && activity.IsActivity(ctx) && activity.GetInfo(ctx).Attempt < callTries {
 		return rules.Result{}, errCallAgain
 	}

@@ -27,6 +27,7 @@ type Dispatch interface {
 	Resume(ctx context.Context, journey string) (int, error)
 	RequestRedemption(ctx context.Context, customer, reward, request string) (*punchcard.Redemption, error)
 	Capture(ctx context.Context, code string) (*punchcard.Grant, error)
+	CloseHandoff(ctx context.Context, id, by string) (*punchcard.Handoff, error)
 	Decide(ctx context.Context, id string, approve bool, by, note string) (*punchcard.Approval, error)
 }
 

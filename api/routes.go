@@ -74,6 +74,8 @@ func (s *server) routes() []route {
 
 		{get, "/v1/approvals", needsKey, "listApprovals", tagApprovals, "List questions to a person, oldest first", with(s, s.approvals), options{}},
 		{post, "/v1/approvals/{id}", needsKey, "decideApproval", tagApprovals, "Decide one", with(s, s.decide), aboutDecision},
+		{get, "/v1/handoffs", needsKey, "listHandoffs", tagApprovals, "List conversations that a person has taken over, oldest first", with(s, s.handoffs), options{}},
+		{post, "/v1/handoffs/{id}/close", needsKey, "closeHandoff", tagApprovals, "Give one back to automation", with(s, s.closeHandoff), aboutClose},
 
 		{get, "/v1/program", needsKey, "getProgram", tagProgram, "Look at the program that runs now", with(s, s.program), options{}},
 

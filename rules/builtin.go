@@ -27,13 +27,14 @@ var BuiltinEvents = map[string]Schema{
 	punchcard.EventRedemptionCaptured: {fields: []Field{
 		fieldOf("redemption_id", TypeString), fieldOf("reward", TypeString), optional(fieldOf("value", TypeMoney)),
 	}},
+	punchcard.EventScheduleDue: {fields: []Field{fieldOf("date", TypeDate)}},
 	punchcard.EventTierChanged: {fields: []Field{fieldOf("from", TypeString), fieldOf("to", TypeString)}},
 }
 
 var keywordSchema = Schema{fields: []Field{fieldOf("text", TypeString)}}
 
 // systemPrefixes begin the names of events that are ours, now or later.
-var systemPrefixes = []string{punchcard.EventKeywordPrefix, "message.", "run.", "points.", "system."}
+var systemPrefixes = []string{punchcard.EventKeywordPrefix, "message.", "run.", "points.", "schedule.", "system."}
 
 // reservedEvent tells whether a program may not declare an event of this name.
 func reservedEvent(name string) bool {

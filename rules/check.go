@@ -17,6 +17,10 @@ type checker struct {
 	totals   map[string]map[string]bool // event → field: what total() reads
 	rewards  map[string]bool            // the names of the catalog, even of a reward that is otherwise wrong
 	messages map[string]bool            // of the templates
+	groups   map[string]bool            // the names of the segments
+	journeys map[string]bool
+	later    []func() // what can only be checked when every file has been read
+	use      usage
 }
 
 var (
@@ -40,6 +44,7 @@ var operatorWords = map[string]bool{
 var reservedWords = map[string]bool{
 	"customer": true, "points": true, "program": true, "now": true, "entry": true, "event": true, "collected": true,
 	"segment": true, "consent": true, "times": true, "total": true, "latest": true, "days": true, "first": true, "default": true,
+	"anniversary": true, "years": true, "weekday": true,
 }
 
 func reserved(word string) bool { return operatorWords[word] || reservedWords[word] }
@@ -64,20 +69,30 @@ func (c *checker) is(n *node, s shape) bool {
 	return true
 }
 
-// open checks that a node is a map with no other keys than these.
-func (c *checker) open(n *node, keys ...string) bool {
+// open checks that a node is a map with the keys of an object: no other, and all that it must have. One that is missing and one
+// that is most likely it, misspelt, are one mistake.
+func (c *checker) open(n *node, o *object) bool {
 	if !c.is(n, mapping) {
 		return false
 	}
+	names, meant := o.names(), map[string]bool{}
 	for _, p := range n.pairs {
-		if !slices.Contains(keys, p.key.value) && len(c.found) < maxDiagnostics {
-			c.suggest(p.key, nearest(p.key.value, keys), "%q is not known", p.key.value)
+		if _, ok := o.key(p.key.value); ok || len(c.found) >= maxDiagnostics {
+			continue
+		}
+		near := nearest(p.key.value, names)
+		meant[near] = true
+		c.suggest(p.key, near, "%q is not known", p.key.value)
+	}
+	for _, k := range o.keys {
+		if k.need && n.get(k.name) == nil && !meant[k.name] {
+			c.at(n, "%s is missing", k.name)
 		}
 	}
 	return true
 }
 
-// need is the value of a key that must be there.
+// need is the value of a key that must be there for a reason that the grammar does not know.
 func (c *checker) need(n *node, key string) *node {
 	v := n.get(key)
 	if v == nil {

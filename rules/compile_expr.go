@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/expr-lang/expr/file"
 	"github.com/expr-lang/expr/parser"
 	"github.com/expr-lang/expr/types"
+	"github.com/expr-lang/expr/vm"
 )
 
 // What an expression may be at most.
@@ -32,7 +34,8 @@ const (
 	wantBool want = iota
 	wantNumber
 	wantString
-	wantText // anything that can stand in a text
+	wantText  // anything that can stand in a text
+	wantValue // anything
 )
 
 // expr compiles a scalar that is an expression. It answers nil when it has reported why not.
@@ -49,7 +52,8 @@ func (c *checker) expr(n *node, sc scope, w want) *Expr {
 
 // compile compiles the source that stands in a scalar's value from an offset, in characters.
 func (c *checker) compile(n *node, source string, offset int, sc scope, w want) *Expr {
-	x := &exprCheck{c: c, n: n, offset: offset, scope: sc, where: n.at(offset), names: map[string]bool{}}
+	x := &exprCheck{c: c, n: n, offset: offset, scope: sc, where: n.at(offset), names: map[string]bool{},
+		attributes: map[string]bool{}, segments: map[string]bool{}}
 	if !x.bounded(source) {
 		return nil
 	}
@@ -95,7 +99,7 @@ func (c *checker) compile(n *node, source string, offset int, sc scope, w want) 
 		x.refuse(err)
 		return nil
 	}
-	if w != wantText {
+	if w != wantText && w != wantValue {
 		options = append(options, expr.WarnOnAny())
 	}
 	program, err := expr.Compile(source, append(options, expr.Patch(&typer{x: x}))...)
@@ -104,6 +108,10 @@ func (c *checker) compile(n *node, source string, offset int, sc scope, w want) 
 		return nil
 	}
 	result, isOptional := x.typeOf(tree.Node, nil)
+	if result.Kind == typeUnknown && w == wantValue {
+		result = libraryType(program)
+	}
+	c.use.expression(x)
 	if w == wantText {
 		kind := program.Node().Type().Kind()
 		switch {
@@ -113,7 +121,30 @@ func (c *checker) compile(n *node, source string, offset int, sc scope, w want) 
 			return nil
 		}
 	}
-	return &Expr{Where: x.where, source: source, program: program, result: result, optional: isOptional, names: x.names}
+	return &Expr{Where: x.where, source: source, program: program, result: result, optional: isOptional, names: x.names, segments: x.segments}
+}
+
+// libraryType is what the library alone knows of an expression's type.
+func libraryType(program *vm.Program) FieldType {
+	t := program.Node().Type()
+	switch {
+	case t == reflect.TypeFor[time.Time]():
+		return FieldType{Kind: TypeTime}
+	case t == reflect.TypeFor[time.Duration]():
+		return FieldType{Kind: typeDuration}
+	}
+	switch t.Kind() {
+	case reflect.String:
+		return FieldType{Kind: TypeString}
+	case reflect.Bool:
+		return FieldType{Kind: TypeBool}
+	case reflect.Int:
+		return FieldType{Kind: TypeInteger}
+	case reflect.Float64:
+		return FieldType{Kind: TypeNumber}
+	default:
+		return FieldType{}
+	}
 }
 
 // exprCheck checks one expression's tree before the library's own checks: that it holds only what the language allows, and
@@ -126,7 +157,9 @@ type exprCheck struct {
 	scope  scope
 	names  map[string]bool
 	params map[string]bool
-	failed bool
+	// attributes and segments are which of them it reads.
+	attributes, segments map[string]bool
+	failed               bool
 }
 
 // fail reports the first mistake of the expression; further ones may follow from it.
@@ -305,12 +338,24 @@ func (x *exprCheck) member(n *ast.MemberNode, in *predicateScope) {
 	base, _ := x.typeOf(n.Node, in)
 	name, named := n.Property.(*ast.StringNode)
 	at := n.Property.Location().From
+	if id, ok := n.Node.(*ast.IdentifierNode); ok && named {
+		switch id.Value {
+		case "customer":
+			x.attributes[name.Value] = true
+		case "segment":
+			x.segments[name.Value] = true
+		}
+	}
 	switch {
 	case n.Method:
 		x.fail(at, "", "methods are not part of the language")
 	case base.Kind == typeUnknown:
 	case base.Kind == TypeRecord && named:
 		if _, ok := base.field(name.Value); !ok {
+			if fieldWord(n.Node) == "member" {
+				x.fail(at, nearest(name.Value, base.names()), "there is no segment %q", name.Value)
+				return
+			}
 			x.fail(at, nearest(name.Value, base.names()), "%s has no %s %q", x.subject(n.Node), fieldWord(n.Node), name.Value)
 		}
 	case base.Kind == TypeRecord:
@@ -336,6 +381,7 @@ func (x *exprCheck) subject(n ast.Node) string {
 	return "it"
 }
 
+// fieldWord is what people call a field of a value.
 func fieldWord(base ast.Node) string {
 	if id, ok := base.(*ast.IdentifierNode); ok {
 		switch id.Value {
@@ -343,6 +389,8 @@ func fieldWord(base ast.Node) string {
 			return "attribute"
 		case "event", "entry":
 			return "property"
+		case "segment":
+			return "member"
 		}
 	}
 	return "field"

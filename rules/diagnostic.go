@@ -5,8 +5,31 @@ import (
 	"strings"
 )
 
-// Diagnostic is one mistake in a program's text. Line and Column count from 1; both are 0 when it is about a whole file.
+// Severity tells a mistake from a warning.
+type Severity int
+
+// The severities. A program with a mistake cannot be published; one with warnings does what it says, which may not be what was
+// meant.
+const (
+	SeverityError Severity = iota
+	SeverityWarning
+)
+
+// String is error or warning.
+func (s Severity) String() string {
+	if s == SeverityWarning {
+		return "warning"
+	}
+	return "error"
+}
+
+// MarshalText is String.
+func (s Severity) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// Diagnostic is one mistake or warning in a program's text. Line and Column count from 1; both are 0 when it is about a whole
+// file.
 type Diagnostic struct {
+	Severity     Severity
 	File         string
 	Line, Column int
 	Message      string
@@ -20,6 +43,9 @@ func (d Diagnostic) String() string {
 	b.WriteString(d.File)
 	if d.Line > 0 {
 		fmt.Fprintf(&b, ":%d:%d", d.Line, d.Column)
+	}
+	if d.Severity == SeverityWarning {
+		b.WriteString(": warning")
 	}
 	b.WriteString(": " + d.Message)
 	if d.Suggestion != "" {
@@ -45,8 +71,24 @@ func excerpt(line string, column int) (text string, caret int) {
 	return strings.TrimRight(string(runes[:min(len(runes), excerptWidth)]), " "), caret
 }
 
-// Diagnostics are the mistakes of a folder, in the order of files and lines.
+// Diagnostics are the mistakes and warnings of a folder, in the order of files and lines.
 type Diagnostics []Diagnostic
+
+// Errors are the mistakes among them.
+func (ds Diagnostics) Errors() Diagnostics { return ds.of(SeverityError) }
+
+// Warnings are the others.
+func (ds Diagnostics) Warnings() Diagnostics { return ds.of(SeverityWarning) }
+
+func (ds Diagnostics) of(s Severity) Diagnostics {
+	var some Diagnostics
+	for _, d := range ds {
+		if d.Severity == s {
+			some = append(some, d)
+		}
+	}
+	return some
+}
 
 // Error is all of them, one after another.
 func (ds Diagnostics) Error() string {

@@ -25,7 +25,19 @@ type Env struct {
 	Event     map[string]any            // those of the event that has just come
 	Collected map[string]any            // of a collect: {"count": int}
 	With      map[string]any            // what a step hands its template, by the name of the parameter
-	Bound     map[string]map[string]any // what `as` bound, as BoundSchema decodes it
+	Bound     map[string]map[string]any // what `as` bound, as BoundSchema or a Call's Answers decodes it
+}
+
+// zone is the customer's time zone, or else the program's.
+func (e *Env) zone() *time.Location {
+	switch {
+	case e != nil && e.Zone != nil:
+		return e.Zone
+	case e != nil && e.Program != nil && e.Program.Zone != nil:
+		return e.Program.Zone
+	default:
+		return time.UTC
+	}
 }
 
 // CustomerFacts are what an expression sees of a customer.

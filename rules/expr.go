@@ -17,6 +17,8 @@ type Expr struct {
 	program *vm.Program
 	result  FieldType       // as far as it is known
 	names   map[string]bool // what it reads, and the functions it calls with ()
+	// segments are those that it asks about.
+	segments map[string]bool
 	// optional tells that the value may be absent, because a field that it reads may be.
 	optional bool
 }
@@ -115,9 +117,13 @@ func (e *Expr) Value(env *Env) (value any, err error) {
 			value, err = nil, &EvalError{Where: e.Where, Kind: "the expression failed", cause: ev.err}
 		}
 	}()
-	value, err = expr.Run(e.program, ev.vars())
-	if ev.err != nil {
+	ev.all = ev.vars()
+	value, err = expr.Run(e.program, ev.all)
+	switch {
+	case ev.err != nil:
 		return nil, &EvalError{Where: e.Where, Kind: "a lookup failed", cause: ev.err}
+	case ev.inner != nil:
+		return nil, ev.inner
 	}
 	if err != nil {
 		return nil, &EvalError{Where: e.Where, Kind: failureKind(err)}

@@ -32,6 +32,7 @@ var allowedPredicates = map[string]bool{
 var allowedInPredicates = map[string]bool{
 	"len": true, "abs": true, "ceil": true, "floor": true, "round": true, "int": true, "float": true, "string": true,
 	"trim": true, "upper": true, "lower": true, "hasPrefix": true, "hasSuffix": true, "default": true, "days": true,
+	"anniversary": true, "years": true, "weekday": true,
 }
 
 // lookups are the functions that ask the Env, with how many arguments they take.
@@ -41,7 +42,7 @@ var lookups = map[string]struct{ low, high int }{
 
 // functions are our own that need no Env.
 var functions = map[string]struct{ low, high int }{
-	"first": {1, 2}, "default": {2, 2}, "days": {1, 1},
+	"first": {1, 2}, "default": {2, 2}, "days": {1, 1}, "anniversary": {2, 2}, "years": {2, 2}, "weekday": {1, 1},
 }
 
 func functionNames(sc scope) []string {
@@ -70,6 +71,9 @@ func exprOptions() []expr.Option {
 		expr.DisableAllBuiltins(),
 		expr.Function("first", first, new(func([]any) any), new(func([]any, any) any)),
 		expr.Function("default", defaultTo, new(func(any, any) any)),
+		expr.Function("anniversary", anniversary, new(func(any, any) bool)),
+		expr.Function("years", years, new(func(any, any) int)),
+		expr.Function("weekday", weekdayOf, new(func(any) string)),
 		expr.Function("days", days, new(func(float64) time.Duration), new(func(int) time.Duration)),
 	}
 	for name := range allowedBuiltins {
@@ -112,26 +116,30 @@ var lookupTypes = map[string]types.Type{
 	"times":   types.TypeOf(func(string, ...string) (int, error) { return 0, nil }),
 	"total":   types.TypeOf(func(string, string, ...string) (float64, error) { return 0, nil }),
 	"latest":  types.TypeOf(func(string) (any, error) { return nil, nil }),
+
+	segmentFunction: types.TypeOf(func(string) (bool, error) { return false, nil }),
 }
+
+// segmentFunction is what segment.lapsed becomes: a function that is asked only when it is needed. Its name is none that a
+// source can write.
+const segmentFunction = "segment "
 
 // evaluation is one expression's run: it remembers why a lookup failed, which the library would turn into text.
 type evaluation struct {
 	env *Env
 	err error
+	// inner is how a segment's own condition failed, and segments those that are known to hold or not.
+	inner    error
+	segments map[string]bool
+	all      map[string]any
 }
 
 // vars are the names and functions that an expression finds.
 func (ev *evaluation) vars() map[string]any {
 	env := ev.env
-	zone, p := env.Zone, env.Program
+	p := env.Program
 	if p == nil {
 		p = &Program{}
-	}
-	if zone == nil {
-		zone = p.Zone
-	}
-	if zone == nil {
-		zone = time.UTC
 	}
 	labels := make([]any, len(env.Customer.Labels))
 	for i, l := range env.Customer.Labels {
@@ -159,8 +167,9 @@ func (ev *evaluation) vars() map[string]any {
 	vars["program"] = map[string]any{
 		"name": p.Name, "business": p.Business, "privacy_url": p.PrivacyURL, "currency": p.Currency, "language": p.Language,
 	}
-	vars["now"] = env.Now.In(zone)
+	vars["now"] = env.Now.In(env.zone())
 	vars["entry"], vars["event"], vars["collected"] = env.Entry, env.Event, env.Collected
+	vars[segmentFunction] = ev.segment
 	vars["consent"], vars["times"], vars["total"], vars["latest"] = ev.consent, ev.times, ev.total, ev.latest
 	return vars
 }
@@ -215,6 +224,37 @@ func (ev *evaluation) latest(event string) (any, error) {
 		return nil, nil // and not a nil map, which would have fields
 	}
 	return m, nil
+}
+
+// segment tells whether the customer is in a segment of the program. Each is reckoned once in an evaluation, whoever asks.
+func (ev *evaluation) segment(name string) (bool, error) {
+	if holds, ok := ev.segments[name]; ok {
+		return holds, nil
+	}
+	var where *Expr
+	if ev.env.Program != nil && ev.env.Program.Segments[name] != nil {
+		where = ev.env.Program.Segments[name].Where
+	}
+	if where == nil {
+		return false, ev.fail(errNoLookup)
+	}
+	v, err := expr.Run(where.program, ev.all)
+	holds, ok := v.(bool)
+	if err != nil || !ok {
+		if ev.inner == nil {
+			kind := "the result is not true or false"
+			if err != nil {
+				kind = failureKind(err)
+			}
+			ev.inner = &EvalError{Where: where.Where, Kind: kind}
+		}
+		return false, ev.inner
+	}
+	if ev.segments == nil {
+		ev.segments = map[string]bool{}
+	}
+	ev.segments[name] = holds
+	return holds, nil
 }
 
 // span is the window that was checked when the program was read; none is the whole life.

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -13,8 +14,8 @@ import (
 	"strings"
 )
 
-// Load reads, checks and compiles a program's folder: program.yaml, rewards.yaml, templates.yaml and journeys/*.yaml. It
-// reports every mistake at once; the Program is nil when there is any. What the folder has beside YAML, and its tests/, is
+// Load reads, checks and compiles a program's folder: program.yaml, rewards.yaml, templates.yaml, segments.yaml and
+// journeys/*.yaml. It reports every mistake and every warning at once; the Program is nil when there is a mistake. What the folder has beside YAML, and its tests/, is
 // not read.
 func Load(fsys fs.FS) (*Program, Diagnostics) {
 	files := map[string]string{}
@@ -80,8 +81,10 @@ func LoadFiles(files map[string]string) (*Program, Diagnostics) {
 		prog: &Program{
 			Files: map[string]string{}, Replies: map[string]Text{}, Events: map[string]Schema{}, Rewards: map[string]*Reward{},
 			Templates: map[string]*Template{}, Journeys: map[string]*Journey{}, Totals: map[string][]string{},
+			Segments: map[string]*Segment{}, Calls: map[string]*Call{},
 		},
 		totals: map[string]map[string]bool{}, rewards: map[string]bool{}, messages: map[string]bool{},
+		groups: map[string]bool{}, journeys: map[string]bool{}, use: newUsage(),
 	}
 	if len(files) > maxFiles {
 		return nil, Diagnostics{{File: ".", Message: errTooMany.Error()}}
@@ -90,6 +93,7 @@ func LoadFiles(files map[string]string) (*Program, Diagnostics) {
 	if root := roots["program.yaml"]; root != nil {
 		c.catalogNames(roots)
 		c.program(root)
+		c.segmentsFile(roots["segments.yaml"])
 		c.rewardsFile(roots["rewards.yaml"])
 		c.templatesFile(roots["templates.yaml"])
 		for _, name := range slices.Sorted(maps.Keys(roots)) {
@@ -97,26 +101,24 @@ func LoadFiles(files map[string]string) (*Program, Diagnostics) {
 				c.journey(roots[name])
 			}
 		}
+		for _, check := range c.later {
+			check()
+		}
+		c.publishable(roots)
 	} else if _, ok := files["program.yaml"]; !ok {
 		c.report(Position{File: "program.yaml"}, "", "the program has no such file")
 	}
-	if len(c.found) > 0 {
-		slices.SortStableFunc(c.found, func(a, b Diagnostic) int {
-			if by := strings.Compare(a.File, b.File); by != 0 {
-				return by
-			}
-			if a.Line != b.Line {
-				return a.Line - b.Line
-			}
-			return a.Column - b.Column
-		})
+	slices.SortStableFunc(c.found, func(a, b Diagnostic) int {
+		return cmp.Or(strings.Compare(a.File, b.File), a.Line-b.Line, a.Column-b.Column)
+	})
+	if len(c.found.Errors()) > 0 {
 		return nil, c.found
 	}
 	for event, fields := range c.totals {
 		c.prog.Totals[event] = keysOf(fields)
 	}
 	c.prog.Hash = contentHash(c.prog.Files)
-	return c.prog, nil
+	return c.prog, c.found
 }
 
 // roots parses every file that belongs to a program, and reports those that do not.
@@ -126,10 +128,10 @@ func (c *checker) roots(files map[string]string) map[string]*node {
 		switch {
 		case strings.HasPrefix(name, "tests/"), !isYAML(name):
 			continue
-		case name == "program.yaml", name == "rewards.yaml", name == "templates.yaml":
+		case name == "program.yaml", name == "rewards.yaml", name == "templates.yaml", name == "segments.yaml":
 		case path.Dir(name) == "journeys" && path.Ext(name) == ".yaml":
 		default:
-			c.report(Position{File: name}, nearest(name, []string{"program.yaml", "rewards.yaml", "templates.yaml", "journeys/" + path.Base(name)}),
+			c.report(Position{File: name}, nearest(name, []string{"program.yaml", "rewards.yaml", "templates.yaml", "segments.yaml", "journeys/" + path.Base(name)}),
 				"a program has no file of this name")
 			continue
 		}
@@ -154,6 +156,12 @@ func (c *checker) catalogNames(roots map[string]*node) {
 	}
 	note(roots["rewards.yaml"].get("rewards"), c.rewards)
 	note(roots["templates.yaml"].get("templates"), c.messages)
+	note(roots["segments.yaml"].get("segments"), c.groups)
+	for name, root := range roots {
+		if j := root.get("journey"); path.Dir(name) == "journeys" && j != nil {
+			c.journeys[j.value] = true
+		}
+	}
 }
 
 // contentHash is the SHA-256 of the files, each with its path and length.

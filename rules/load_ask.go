@@ -11,7 +11,7 @@ const AnswerOther = "other"
 // ask compiles a question: the message, the wait for its answer, and, with a reminder, the same wait once more after it.
 func (x *journeyCheck) ask(n, value *node, id, next string, f frame) (falls bool) {
 	template, params := x.message(n, value, f)
-	timeoutNode := x.need(n, "timeout")
+	timeoutNode := n.get("timeout")
 	timeout := x.duration(timeoutNode)
 
 	first := id + "/answer"
@@ -23,13 +23,13 @@ func (x *journeyCheck) ask(n, value *node, id, next string, f frame) (falls bool
 	falls = falls || answersFall
 	wait.Next[OutcomeElapsed] = late
 
-	if remind := n.get("remind"); remind != nil && x.open(remind, "after", "send", "with") {
-		after := x.need(remind, "after")
+	if remind := n.get("remind"); remind != nil && x.open(remind, remindGrammar) {
+		after := remind.get("after")
 		wait.For = x.duration(after)
 		if timeoutNode != nil && after != nil && wait.For >= timeout && timeout > 0 {
 			x.at(after, "the reminder comes before the timeout: %s is not less than %s", formatDuration(wait.For), formatDuration(timeout))
 		}
-		reminder, reminderParams := x.message(remind, x.need(remind, "send"), f)
+		reminder, reminderParams := x.message(remind, remind.get("send"), f)
 		second := id + "/answer2"
 		x.put(remind, id+"/remind", Node{Kind: KindSend, Label: "send " + reminder, Next: to(OutcomeNext, second)}, &Step{
 			Template: reminder, With: reminderParams,
@@ -87,7 +87,7 @@ func (x *journeyCheck) returning(n *node, wait *Node, returns map[string]int, id
 
 // answers compiles what each answer leads to.
 func (x *journeyCheck) answers(n, value *node, wait *Node, waitID, prefix, next string, f frame) (rules []AnswerRule, falls bool) {
-	answers := x.need(n, "answers")
+	answers := n.get("answers")
 	if answers == nil || !x.is(answers, mapping) {
 		return nil, true
 	}

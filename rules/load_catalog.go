@@ -9,10 +9,10 @@ import (
 
 // rewardsFile reads rewards.yaml, which a program need not have.
 func (c *checker) rewardsFile(n *node) {
-	if n == nil || !c.open(n, "rewards") {
+	if n == nil || !c.open(n, rewardsGrammar) {
 		return
 	}
-	rewards := c.need(n, "rewards")
+	rewards := n.get("rewards")
 	if !c.is(rewards, mapping) {
 		return
 	}
@@ -25,12 +25,11 @@ func (c *checker) rewardsFile(n *node) {
 
 func (c *checker) reward(name string, n *node) *Reward {
 	r := &Reward{Name: name}
-	if !c.open(n, "kind", "title", "cost", "value", "points", "url", "codes", "valid_for", "per_customer", "at_most", "within", "captured_by") {
+	if !c.open(n, rewardGrammar) {
 		return r
 	}
-	r.Kind = RewardKind(c.oneOf(c.need(n, "kind"), "the kind", string(RewardDiscountCode), string(RewardGiftCard), string(RewardOffer),
-		string(RewardContent), string(RewardPoints)))
-	r.Title = c.plainText(c.need(n, "title"))
+	r.Kind = RewardKind(c.oneOf(n.get("kind"), "the kind", rewardKinds...))
+	r.Title = c.plainText(n.get("title"))
 	if v := n.get("cost"); v != nil {
 		r.Cost = c.integer(v, 1)
 	}
@@ -103,10 +102,10 @@ func (c *checker) capturedBy(n *node) string {
 
 // templatesFile reads templates.yaml, which a program need not have.
 func (c *checker) templatesFile(n *node) {
-	if n == nil || !c.open(n, "templates") {
+	if n == nil || !c.open(n, templatesGrammar) {
 		return
 	}
-	templates := c.need(n, "templates")
+	templates := n.get("templates")
 	if !c.is(templates, mapping) {
 		return
 	}
@@ -130,10 +129,10 @@ const (
 
 func (c *checker) template(name string, n *node) *Template {
 	t := &Template{Name: name, body: Text{fallback: c.prog.Language}}
-	if !c.open(n, "category", "asks_consent", "header", "body", "footer", "buttons") {
+	if !c.open(n, templateGrammar) {
 		return t
 	}
-	t.Category = c.oneOf(c.need(n, "category"), "the category", "marketing", "utility", "authentication")
+	t.Category = c.oneOf(n.get("category"), "the category", categories...)
 	t.AsksConsent = c.boolean(n.get("asks_consent"))
 	sc := scope{vars: map[string]FieldType{
 		"customer": c.customerType(), "points": pointsType, "program": programType, "now": {Kind: TypeTime},
@@ -148,7 +147,7 @@ func (c *checker) template(name string, n *node) *Template {
 		}
 		return true
 	}
-	body := c.need(n, "body")
+	body := n.get("body")
 	before := len(c.found)
 	t.body = c.text(body, sc)
 	for i := range t.body.wordings {
@@ -216,7 +215,7 @@ func (c *checker) buttons(n *node, t *Template, sc scope) {
 		return
 	}
 	for _, item := range items {
-		if !c.open(item, "reply", "title", "copy_code") {
+		if !c.open(item, templateButtonGrammar) {
 			continue
 		}
 		reply, code := item.get("reply"), item.get("copy_code")
@@ -325,7 +324,8 @@ func (c *checker) filled(segments []segment, bound map[string]Kind) {
 		if s.expr == nil || !s.expr.optional {
 			continue
 		}
-		if !slices.ContainsFunc(slices.Collect(maps.Keys(s.expr.names)), func(name string) bool { return bound[name] != "" }) {
+		granted := func(name string) bool { return bound[name] != "" && bound[name] != KindCall }
+		if !slices.ContainsFunc(slices.Collect(maps.Keys(s.expr.names)), granted) {
 			c.report(s.expr.Where, "", "this can be empty, which WhatsApp refuses: say what to write then, with default(…, \"…\")")
 		}
 	}

@@ -16,12 +16,12 @@ type journeyCheck struct {
 
 // journey reads one file of journeys/.
 func (c *checker) journey(n *node) {
-	if !c.open(n, "journey", "title", "purpose", "topic", "enter", "if_running", "again_after", "leave", "steps") {
+	if !c.open(n, journeyGrammar) {
 		return
 	}
 	j := &Journey{Plan: &Plan{Nodes: map[string]Node{}}, Steps: map[string]*Step{}, IfRunning: RunningIgnore}
 	x := &journeyCheck{checker: c, journey: j}
-	name := c.need(n, "journey")
+	name := n.get("journey")
 	if j.Name = c.name(name); j.Name != "" {
 		switch {
 		case j.Name == punchcard.BuiltinReply:
@@ -39,9 +39,9 @@ func (c *checker) journey(n *node) {
 	if v := n.get("again_after"); v != nil {
 		j.AgainAfter = c.duration(v)
 	}
-	x.enter(c.need(n, "enter"))
+	x.enter(n.get("enter"))
 	x.leave(n.get("leave"))
-	x.plan(c.need(n, "steps"))
+	x.plan(n.get("steps"))
 }
 
 // purpose reads why the journey may write: a topic, or a purpose that needs none.
@@ -61,39 +61,15 @@ func (x *journeyCheck) purpose(n *node) {
 	}
 }
 
-func (x *journeyCheck) enter(n *node) {
-	var schemas []Schema
-	items := x.items(n)
-	if n != nil && n.shape == list && len(items) == 0 {
-		x.at(n, "a journey has at least one way in")
-	}
-	for _, item := range items {
-		if !x.open(item, "on", "where", "key") {
-			continue
-		}
-		event, schema := x.event(x.need(item, "on"))
-		sc := x.scope().with("event", schema.record())
-		x.journey.Enter = append(x.journey.Enter, Enter{
-			On: event, Where: x.expr(item.get("where"), sc, wantBool), Key: x.expr(item.get("key"), sc, wantString),
-		})
-		if event != "" {
-			schemas = append(schemas, schema)
-			x.enters = append(x.enters, event)
-		}
-	}
-	x.journey.entry = union(schemas)
-	x.base = x.scope().with("entry", x.journey.entry.record())
-}
-
 func (x *journeyCheck) leave(n *node) {
 	for _, item := range x.optional(n) {
-		if !x.open(item, "on", "where", "end", "goal", "value") {
+		if !x.open(item, leaveGrammar) {
 			continue
 		}
-		event, schema := x.event(x.need(item, "on"))
+		event, schema := x.event(item.get("on"))
 		sc := x.base.with("event", schema.record())
 		l := Leave{
-			On: event, Where: x.expr(item.get("where"), sc, wantBool), End: x.name(x.need(item, "end")),
+			On: event, Where: x.expr(item.get("where"), sc, wantBool), End: x.name(item.get("end")),
 			Goal: x.boolean(item.get("goal")), Value: x.expr(item.get("value"), sc, wantNumber),
 		}
 		x.journey.Leave = append(x.journey.Leave, l)
@@ -143,14 +119,14 @@ func (f frame) inner() frame {
 	return f
 }
 
-func (f frame) bind(name string, kind Kind) frame {
+func (f frame) bind(name string, kind Kind, t FieldType) frame {
 	bound := map[string]Kind{name: kind}
 	for k, v := range f.bound {
 		bound[k] = v
 	}
 	bound[name] = kind
 	f.bound = bound
-	f.scope = f.scope.with(name, boundType)
+	f.scope = f.scope.with(name, t)
 	return f
 }
 
@@ -180,7 +156,7 @@ func (x *journeyCheck) branch(n *node, prefix, next string, f frame) (falls bool
 func (x *journeyCheck) entryOf(n *node, id string) string {
 	if n.get("if") != nil {
 		switch stepKind(n) {
-		case KindWait, KindWaitFor, KindCollect:
+		case KindWait, KindWaitUntil, KindWaitFor, KindCollect:
 			return id + "/if"
 		default:
 		}

@@ -10,8 +10,7 @@ import (
 
 // program reads program.yaml. What it declares comes first; what uses it, after.
 func (c *checker) program(n *node) {
-	c.open(n, "program", "business", "privacy_url", "language", "timezone", "currency", "marketing_countries", "quiet_hours", "topics",
-		"opt_in", "ask_again_after", "caps", "keywords", "replies", "attributes", "events", "points", "tiers", "milestones")
+	c.open(n, programGrammar)
 	if n.shape != mapping {
 		return
 	}
@@ -19,17 +18,17 @@ func (c *checker) program(n *node) {
 	p.Language = "en" // until the file's own is read: texts are checked against it
 	c.identity(n)
 	c.declared(n)
-	if q := n.get("quiet_hours"); q != nil && c.open(q, "from", "to") {
-		p.Quiet = &QuietHours{From: c.timeOfDay(c.need(q, "from")), To: c.timeOfDay(c.need(q, "to"))}
+	if q := n.get("quiet_hours"); q != nil && c.open(q, quietGrammar) {
+		p.Quiet = &QuietHours{From: c.timeOfDay(q.get("from")), To: c.timeOfDay(q.get("to"))}
 	}
 	if d := n.get("ask_again_after"); d != nil {
 		p.AskAgainAfter = c.duration(d)
 	}
 	for _, item := range c.optional(n.get("caps")) {
-		if c.open(item, "category", "at_most", "within") {
+		if c.open(item, capGrammar) {
 			p.Caps = append(p.Caps, Cap{
-				Category: c.oneOf(c.need(item, "category"), "the category", "marketing", "utility"),
-				AtMost:   int(c.integer(c.need(item, "at_most"), 1)), Within: c.duration(c.need(item, "within")),
+				Category: c.oneOf(item.get("category"), "the category", "marketing", "utility"),
+				AtMost:   int(c.integer(item.get("at_most"), 1)), Within: c.duration(item.get("within")),
 			})
 		}
 	}
@@ -50,12 +49,12 @@ func (c *checker) optional(n *node) []*node {
 
 func (c *checker) identity(n *node) {
 	p := c.prog
-	p.Name = c.str(c.need(n, "program"))
-	p.Business = c.str(c.need(n, "business"))
-	if u := c.need(n, "privacy_url"); u != nil {
+	p.Name = c.str(n.get("program"))
+	p.Business = c.str(n.get("business"))
+	if u := n.get("privacy_url"); u != nil {
 		p.PrivacyURL = c.url(u)
 	}
-	if l := c.need(n, "language"); c.is(l, scalar) {
+	if l := n.get("language"); c.is(l, scalar) {
 		if languageRE.MatchString(l.value) {
 			p.Language = l.value
 		} else {
@@ -63,7 +62,7 @@ func (c *checker) identity(n *node) {
 		}
 	}
 	p.Zone = time.UTC
-	if z := c.need(n, "timezone"); c.is(z, scalar) {
+	if z := n.get("timezone"); c.is(z, scalar) {
 		zone, err := time.LoadLocation(z.value)
 		if err != nil || z.value == "" || z.value == "Local" {
 			c.at(z, "%q is no time zone: write one such as Europe/Copenhagen", z.value)
@@ -71,7 +70,7 @@ func (c *checker) identity(n *node) {
 			p.Zone = zone
 		}
 	}
-	if m := c.need(n, "currency"); c.is(m, scalar) {
+	if m := n.get("currency"); c.is(m, scalar) {
 		if p.Currency = m.value; !currencyRE.MatchString(m.value) {
 			c.at(m, "%q is no currency: write three letters such as EUR", m.value)
 		}
@@ -119,6 +118,7 @@ func (c *checker) declared(n *node) {
 			p.Events[name] = c.schema(e.value)
 		}
 	}
+	c.calls(n.get("calls"))
 	if topics := n.get("topics"); topics != nil && c.is(topics, mapping) {
 		for _, t := range topics.pairs {
 			name := c.name(t.key)
@@ -129,15 +129,11 @@ func (c *checker) declared(n *node) {
 
 func (c *checker) keywords(n *node) {
 	words := n.get("keywords")
-	if words.get("stop") == nil {
-		at := words
-		if at == nil {
-			at = n
-		}
-		c.at(at, "the keyword stop is missing: a customer must be able to leave")
-	}
-	if words == nil || !c.is(words, mapping) {
+	if !c.is(words, mapping) {
 		return
+	}
+	if words.get("stop") == nil {
+		c.at(words, "the keyword stop is missing: a customer must be able to leave")
 	}
 	meaning := map[string]string{}
 	for _, k := range words.pairs {
@@ -183,13 +179,13 @@ func (c *checker) timeOfDay(n *node) TimeOfDay {
 
 func (c *checker) optIns(n *node) {
 	for _, item := range c.optional(n) {
-		if !c.open(item, "on", "where", "topics") {
+		if !c.open(item, optInGrammar) {
 			continue
 		}
-		event, schema := c.event(c.need(item, "on"))
+		event, schema := c.event(item.get("on"))
 		c.prog.OptIns = append(c.prog.OptIns, OptIn{
 			On: event, Where: c.expr(item.get("where"), c.scope().with("event", schema.record()), wantBool),
-			Topics: c.topics(c.need(item, "topics")),
+			Topics: c.topics(item.get("topics")),
 		})
 	}
 }
@@ -208,19 +204,19 @@ func (c *checker) replies(n *node) {
 }
 
 func (c *checker) points(n *node) {
-	if n == nil || !c.open(n, "earn", "expire_after") {
+	if n == nil || !c.open(n, pointsGrammar) {
 		return
 	}
 	if d := n.get("expire_after"); d != nil {
 		c.prog.Expire = c.duration(d)
 	}
 	for _, item := range c.optional(n.get("earn")) {
-		if !c.open(item, "on", "points", "where", "pending", "at_most", "within") {
+		if !c.open(item, earnGrammar) {
 			continue
 		}
-		event, schema := c.event(c.need(item, "on"))
+		event, schema := c.event(item.get("on"))
 		sc := c.scope().with("event", schema.record())
-		earn := Earn{On: event, Where: c.expr(item.get("where"), sc, wantBool), Points: c.expr(c.need(item, "points"), sc, wantNumber)}
+		earn := Earn{On: event, Where: c.expr(item.get("where"), sc, wantBool), Points: c.expr(item.get("points"), sc, wantNumber)}
 		if d := item.get("pending"); d != nil {
 			earn.Pending = c.duration(d)
 		}
@@ -244,12 +240,12 @@ func (c *checker) limit(n *node) (atMost int, within time.Duration) {
 }
 
 func (c *checker) tiers(n *node) {
-	if n == nil || !c.open(n, "by", "within", "levels") {
+	if n == nil || !c.open(n, tiersGrammar) {
 		return
 	}
-	c.oneOf(c.need(n, "by"), "by", "points.earned")
-	tiers := &Tiers{Within: c.duration(c.need(n, "within"))}
-	levels := c.need(n, "levels")
+	c.oneOf(n.get("by"), "by", "points.earned")
+	tiers := &Tiers{Within: c.duration(n.get("within"))}
+	levels := n.get("levels")
 	if !c.is(levels, mapping) {
 		return
 	}
@@ -272,10 +268,10 @@ func (c *checker) tiers(n *node) {
 func (c *checker) milestones(n *node) {
 	seen := map[string]bool{}
 	for _, item := range c.optional(n) {
-		if !c.open(item, "name", "of", "at", "every") {
+		if !c.open(item, milestoneGrammar) {
 			continue
 		}
-		m := Milestone{Name: c.name(c.need(item, "name")), Of: c.expr(c.need(item, "of"), c.scope(), wantNumber)}
+		m := Milestone{Name: c.name(item.get("name")), Of: c.expr(item.get("of"), c.scope(), wantNumber)}
 		if m.Name != "" && seen[m.Name] {
 			c.at(item.get("name"), "there are two milestones %q", m.Name)
 		}

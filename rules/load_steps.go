@@ -7,35 +7,11 @@ import (
 
 func ordinal(i int) string { return strconv.Itoa(i) }
 
-// stepKeys lists, for each kind of step, the options that may stand beside it.
-var stepKeys = map[Kind][]string{
-	KindSend:    {"with", "if", "on_not_sent"},
-	KindSay:     {"if"},
-	KindAsk:     {"with", "if", "remind", "timeout", "answers", "on_timeout", "on_not_sent"},
-	KindWait:    {"if", "restart_on"},
-	KindWaitFor: {"if", "where", "timeout", "on_timeout"},
-	KindCollect: {"if", "where", "counting_entry", "until", "timeout", "each", "on_timeout"},
-	KindChoose:  {},
-	KindReward:  {"as", "if", "on_refused"},
-	KindRedeem:  {"as", "if", "on_refused"},
-	KindRelease: {"if"},
-	KindConsent: {"if", "topics"},
-	KindApprove: {"if", "timeout", "on_rejected", "on_timeout"},
-	KindAgain:   {},
-	KindEnd:     {},
-}
-
-// stepWords are the kinds in the order in which people learn them.
-var stepWords = []Kind{
-	KindSend, KindSay, KindAsk, KindWait, KindWaitFor, KindCollect, KindChoose, KindReward, KindRedeem, KindRelease, KindConsent,
-	KindApprove, KindAgain, KindEnd,
-}
-
 // stepKind is the kind of a step: that of its keys which names one; "" if none does.
 func stepKind(n *node) Kind {
 	for _, p := range n.pairs {
-		if _, ok := stepKeys[Kind(p.key.value)]; ok {
-			return Kind(p.key.value)
+		if f, ok := formOf(Kind(p.key.value)); ok {
+			return f.kind
 		}
 	}
 	return ""
@@ -51,7 +27,8 @@ func (x *journeyCheck) step(n *node, id, next string, f *frame) (falls bool) {
 		x.unknownStep(n)
 		return true
 	}
-	x.open(n, append([]string{string(kind)}, stepKeys[kind]...)...)
+	form, _ := formOf(kind)
+	x.open(n, form.object())
 	if f.returns != "" && (kind.Waits() || kind == KindAsk || kind == KindApprove) {
 		x.at(n, "a branch that goes back to %s may not wait: it has no %s", f.returns, kind)
 	}
@@ -60,59 +37,84 @@ func (x *journeyCheck) step(n *node, id, next string, f *frame) (falls bool) {
 	case KindSend:
 		return x.send(n, value, id, next, *f)
 	case KindSay:
-		x.put(n, id, Node{Kind: kind, Label: "say", Next: to(OutcomeNext, next)}, &Step{
-			If: x.guard(n, *f), Say: x.text(value, f.scope),
-		})
+		x.say(n, value, id, next, *f)
 		return true
 	case KindAsk:
 		return x.ask(n, value, id, next, *f)
 	case KindWait:
 		return x.wait(n, value, id, next, *f)
+	case KindWaitUntil:
+		x.waitUntil(n, value, id, next, *f)
+		return true
 	case KindWaitFor:
 		return x.waitFor(n, value, id, next, *f)
 	case KindCollect:
 		return x.collect(n, value, id, next, f)
 	case KindChoose:
 		return x.choose(value, id, next, *f)
+	case KindSplit:
+		return x.split(n, value, id, next, *f)
 	case KindReward, KindRedeem:
 		return x.reward(n, value, kind, id, next, f)
-	case KindRelease:
-		x.release(n, value, id, next, *f)
-		return true
-	case KindConsent:
-		x.consent(n, value, id, next, *f)
-		return true
 	case KindApprove:
 		return x.approve(n, value, id, next, *f)
+	case KindCall:
+		return x.call(n, value, id, next, f)
 	case KindAgain:
 		x.again(n, value, id, *f)
 		return false
-	default:
+	case KindEnd:
 		outcome := x.name(value)
 		x.put(n, id, Node{Kind: KindEnd, Label: "end " + outcome}, &Step{Outcome: outcome})
 		return false
+	default:
+		return x.simple(n, value, kind, id, next, *f)
 	}
+}
+
+// simple compiles a step that does one thing and leads on.
+func (x *journeyCheck) simple(n, value *node, kind Kind, id, next string, f frame) (falls bool) {
+	switch kind {
+	case KindCapture:
+		return x.capture(n, value, id, next, f)
+	case KindRelease:
+		x.release(n, value, id, next, f)
+	case KindPoints:
+		x.givePoints(n, value, id, next, f)
+	case KindConsent:
+		x.consent(n, value, id, next, f)
+	case KindLabel, KindUnlabel:
+		x.label(n, value, kind, id, next, f)
+	case KindSet:
+		x.set(n, value, id, next, f)
+	case KindRaise:
+		x.raise(n, value, id, next, f)
+	case KindHandoff:
+		x.handoff(n, value, id, next, f)
+	case KindStart:
+		x.start(n, value, id, next, f)
+	default:
+	}
+	return true
 }
 
 // unknownStep reports a step of which no key names a kind: the first that is no option of any.
 func (x *journeyCheck) unknownStep(n *node) {
 	options := map[string]bool{}
-	for _, keys := range stepKeys {
-		for _, k := range keys {
-			options[k] = true
+	kinds := make([]string, len(stepForms))
+	for i, f := range stepForms {
+		kinds[i] = string(f.kind)
+		for _, k := range f.options {
+			options[k.name] = true
 		}
-	}
-	words := make([]string, len(stepWords))
-	for i, k := range stepWords {
-		words[i] = string(k)
 	}
 	for _, p := range n.pairs {
 		if !options[p.key.value] {
-			x.suggest(p.key, nearest(p.key.value, words), "%q is not known", p.key.value)
+			x.suggest(p.key, nearest(p.key.value, kinds), "%q is not known", p.key.value)
 			return
 		}
 	}
-	x.at(n, "a step begins with what it does: %s", alternatives(words))
+	x.at(n, "a step begins with what it does: %s", alternatives(kinds))
 }
 
 // guard is a step's `if`.
@@ -145,8 +147,8 @@ func (x *journeyCheck) wait(n, value *node, id, next string, f frame) bool {
 	x.guardBefore(n, id, next, f)
 	d := x.duration(value)
 	step := &Step{}
-	if r := n.get("restart_on"); r != nil && x.open(r, "on", "where", "update") {
-		event, schema := x.event(x.need(r, "on"))
+	if r := n.get("restart_on"); r != nil && x.open(r, restartGrammar) {
+		event, schema := x.event(r.get("on"))
 		step.RestartOn = &RestartOn{On: event, Where: x.expr(r.get("where"), f.scope.with("event", schema.record()), wantBool)}
 		if u := r.get("update"); u != nil {
 			step.RestartOn.UpdateEntry = x.oneOf(u, "update", "entry") != ""
@@ -162,7 +164,7 @@ func (x *journeyCheck) wait(n, value *node, id, next string, f frame) bool {
 func (x *journeyCheck) waitFor(n, value *node, id, next string, f frame) bool {
 	x.guardBefore(n, id, next, f)
 	event, schema := x.event(value)
-	timeout := x.duration(x.need(n, "timeout"))
+	timeout := x.duration(n.get("timeout"))
 	late, _ := x.optionalBranch(n, "on_timeout", id, next, f)
 	x.put(n, id, Node{
 		Kind: KindWaitFor, Label: "wait_for " + event, Next: map[string]string{OutcomeHeard: next, OutcomeElapsed: late},
@@ -179,12 +181,12 @@ func (x *journeyCheck) collect(n, value *node, id, next string, f *frame) bool {
 	late, _ := x.optionalBranch(n, "on_timeout", id, next, within)
 	node := Node{
 		Kind: KindCollect, Label: "collect " + event, Next: map[string]string{OutcomeFull: next, OutcomeElapsed: late},
-		For: x.duration(x.need(n, "timeout")), Scope: id,
+		For: x.duration(n.get("timeout")), Scope: id,
 	}
 	counting := n.get("counting_entry")
 	step := &Step{
 		On: event, Filter: x.expr(n.get("where"), f.scope.with("event", schema.record()), wantBool),
-		Until:         x.expr(x.need(n, "until"), within.scope.with("event", schema.record()), wantBool),
+		Until:         x.expr(n.get("until"), within.scope.with("event", schema.record()), wantBool),
 		CountingEntry: x.boolean(counting),
 	}
 	if step.CountingEntry && event != "" && !slices.Contains(x.enters, event) {
@@ -218,18 +220,18 @@ func (x *journeyCheck) choose(n *node, id, next string, f frame) (falls bool) {
 			continue
 		}
 		if steps := item.get("otherwise"); steps != nil {
-			x.open(item, "otherwise")
+			x.open(item, otherwiseGrammar)
 			if i != len(cases)-1 {
 				x.at(item, "otherwise comes last")
 			}
 			otherwise = steps
 			continue
 		}
-		x.open(item, "if", "do", "otherwise")
+		x.open(item, caseGrammar)
 		prefix := id + "/case" + ordinal(len(step.Cases)+1) + "/"
 		outcome := Case(len(step.Cases))
-		step.Cases = append(step.Cases, x.expr(x.need(item, "if"), f.scope, wantBool))
-		do := x.need(item, "do")
+		step.Cases = append(step.Cases, x.expr(item.get("if"), f.scope, wantBool))
+		do := item.get("do")
 		if x.branch(do, prefix, next, f) {
 			falls = true
 		}
@@ -277,7 +279,7 @@ func (x *journeyCheck) reward(n, value *node, kind Kind, id, next string, f *fra
 	if as := n.get("as"); as != nil {
 		step.As = x.bindable(as, *f)
 		if step.As != "" {
-			inner = f.bind(step.As, kind)
+			inner = f.bind(step.As, kind, boundType)
 		}
 	}
 	refused, _ := x.optionalBranch(n, "on_refused", id, next, inner)
@@ -309,39 +311,17 @@ func (x *journeyCheck) bindable(n *node, f frame) string {
 	return ""
 }
 
-func (x *journeyCheck) release(n, value *node, id, next string, f frame) {
-	var held []string
-	for name, kind := range f.bound {
-		if kind == KindRedeem {
-			held = append(held, name)
-		}
-	}
-	slices.Sort(held)
-	grant := ""
-	if x.is(value, scalar) {
-		grant = value.value
-		if kind, bound := f.bound[grant]; bound && kind != KindRedeem {
-			x.at(value, "%s was given by reward: only what redeem holds can be released", grant)
-		} else if !bound {
-			x.suggest(value, nearest(grant, held), "no earlier step binds %q by `as`", grant)
-		}
-	}
-	x.put(n, id, Node{Kind: KindRelease, Label: "release " + grant, Next: to(OutcomeNext, next)}, &Step{If: x.guard(n, f), Grant: grant})
-}
-
 func (x *journeyCheck) consent(n, value *node, id, next string, f frame) {
 	standing := map[string]string{"grant": "granted", "refuse": "refused", "revoke": "revoked"}
 	word := x.oneOf(value, "consent", "grant", "refuse", "revoke")
 	x.put(n, id, Node{Kind: KindConsent, Label: "consent " + word, Next: to(OutcomeNext, next)}, &Step{
-		If: x.guard(n, f), Consent: standing[word], Topics: x.topics(x.need(n, "topics")),
+		If: x.guard(n, f), Consent: standing[word], Topics: x.topics(n.get("topics")),
 	})
 }
 
 func (x *journeyCheck) approve(n, value *node, id, next string, f frame) bool {
 	decision := id + "/decision"
-	timeout := x.duration(x.need(n, "timeout"))
-	x.need(n, "on_rejected")
-	x.need(n, "on_timeout")
+	timeout := x.duration(n.get("timeout"))
 	rejected, _ := x.optionalBranch(n, "on_rejected", id, next, f)
 	late, _ := x.optionalBranch(n, "on_timeout", id, next, f)
 	edges := to(OutcomeNext, decision)

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"fmt"
 	"time"
 )
 
@@ -48,6 +49,9 @@ type QuietHours struct{ From, To TimeOfDay }
 
 // TimeOfDay is a wall-clock time in minutes after midnight.
 type TimeOfDay int
+
+// String is the time as the language writes it: 09:00.
+func (t TimeOfDay) String() string { return fmt.Sprintf("%02d:%02d", int(t)/60, int(t)%60) }
 
 // Topic is something a customer can agree to hear about.
 type Topic struct {

@@ -33,6 +33,9 @@ func (p *Program) Moves(event string) bool {
 	}
 	for _, m := range p.Milestones {
 		source := m.Of.Source()
+		if m.Of.names["segment"] {
+			return true
+		}
 		counts := m.Of.names["times()"] || m.Of.names["total()"] || m.Of.names["points"]
 		if !counts || m.Of.names["customer"] || strings.Contains(source, `"`+event+`"`) || strings.Contains(source, "'"+event+"'") {
 			return true

@@ -28,4 +28,6 @@ func (e Enter) Slot(now time.Time, zone *time.Location) (slot string, at time.Ti
 	}
 }
 
-func lastDay(year int, month time.Month) int { return time.Date(year, month+1, 0, 12, 0, 0, 0, time.UTC).Day() }
+func lastDay(year int, month time.Month) int {
+	return time.Date(year, month+1, 0, 12, 0, 0, 0, time.UTC).Day()
+}

@@ -69,8 +69,13 @@ func (c *checker) customerType() FieldType {
 
 // scope is what every expression sees.
 func (c *checker) scope() scope {
+	var segments []Field
+	for _, name := range keysOf(c.groups) {
+		segments = append(segments, fieldOf(name, TypeBool))
+	}
 	return scope{lookups: true, vars: map[string]FieldType{
 		"customer": c.customerType(), "points": pointsType, "program": programType, "now": {Kind: TypeTime},
+		"segment": record(segments...),
 	}}
 }
 

@@ -375,10 +375,19 @@ func (c *checker) convertPair(n *node, from *ast.MappingValueNode, depth int) {
 	n.pairs = append(n.pairs, pair{key: key, value: value})
 }
 
-// report adds a diagnostic, once.
+// report adds a mistake, once.
 func (c *checker) report(pos Position, suggestion, format string, args ...any) {
+	c.diagnose(SeverityError, pos, suggestion, format, args...)
+}
+
+// warn adds a warning, once.
+func (c *checker) warn(pos Position, format string, args ...any) {
+	c.diagnose(SeverityWarning, pos, "", format, args...)
+}
+
+func (c *checker) diagnose(severity Severity, pos Position, suggestion, format string, args ...any) {
 	d := Diagnostic{
-		File: pos.File, Line: pos.Line, Column: pos.Column, Message: fmt.Sprintf(format, args...), Suggestion: suggestion,
+		Severity: severity, File: pos.File, Line: pos.Line, Column: pos.Column, Message: fmt.Sprintf(format, args...), Suggestion: suggestion,
 	}
 	if src := c.sources[pos.File]; src != nil {
 		d.Source = src.line(pos.Line)

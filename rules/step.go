@@ -73,6 +73,8 @@ type Assignment struct {
 	Value    *Expr // "{{ expression }}" and nothing else: the value as it is
 	Text     Text  // a text in which something is filled in
 	Constant any   // anything else, in the canonical form of its type
+
+	target FieldType // of what is written to
 }
 
 // Media is what a message shows beside its text: exactly one of the three.

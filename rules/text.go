@@ -127,14 +127,7 @@ func fill(e *Expr, lang string, env *Env) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	zone := time.UTC
-	switch {
-	case env != nil && env.Zone != nil:
-		zone = env.Zone
-	case env != nil && env.Program != nil && env.Program.Zone != nil:
-		zone = env.Program.Zone
-	}
-	text := format(v, e.result, lang, zone)
+	text := format(v, e.result, lang, env.zone())
 	if strings.TrimSpace(text) == "" {
 		return "", fmt.Errorf("%s:%d:%d: %w", e.Where.File, e.Where.Line, e.Where.Column, ErrEmpty)
 	}

@@ -143,8 +143,12 @@ func (x *exprCheck) typeOfCall(name string, args []ast.Node, in *predicateScope)
 		}
 	case "days":
 		return FieldType{Kind: typeDuration}, false
-	case "times":
+	case "times", "years":
 		return FieldType{Kind: TypeInteger}, false
+	case "anniversary", segmentFunction:
+		return FieldType{Kind: TypeBool}, false
+	case "weekday":
+		return FieldType{Kind: TypeString}, false
 	case "consent":
 		return FieldType{Kind: TypeString}, false
 	case "total":
@@ -228,12 +232,18 @@ func (x *exprCheck) typeOfBuiltin(n *ast.BuiltinNode, in *predicateScope) (Field
 }
 
 // typer tells the library's checker the types of what first, default and latest answer: a call whose type is set keeps it.
-// And it lets `not` take what is absent for false, as a condition by itself does.
+// And it lets `not` take what is absent for false, as a condition by itself does, and makes segment.lapsed a question that is
+// asked only when its answer is needed.
 type typer struct{ x *exprCheck }
 
 // Visit is called for every node of the tree.
 func (t *typer) Visit(n *ast.Node) {
 	switch node := (*n).(type) {
+	case *ast.MemberNode:
+		base, ok := node.Node.(*ast.IdentifierNode)
+		if name, constant := node.Property.(*ast.StringNode); ok && constant && base.Value == "segment" {
+			ast.Patch(n, &ast.CallNode{Callee: &ast.IdentifierNode{Value: segmentFunction}, Arguments: []ast.Node{&ast.StringNode{Value: name.Value}}})
+		}
 	case *ast.UnaryNode:
 		operand, isOptional := t.x.typeOf(node.Node, nil)
 		if (node.Operator == "not" || node.Operator == "!") && operand.Kind == TypeBool && isOptional {

@@ -244,7 +244,7 @@ func (d *dev) work(ctx context.Context) error {
 	defer tc.Close()
 	dispatcher := dispatch.New(d.fence, workflows.NewEngine(tc, d.Speed), d.log)
 	fatal := make(chan error, 2)
-	worker := workflows.NewWorker(tc, newActivities(d.fence, d.client, d.log), workflows.Options{
+	worker := workflows.NewWorker(tc, newActivities(d.fence, d.client, activities.Caller{Secret: []byte(devKey), Private: true}, d.log), workflows.Options{
 		Effects: databaseEffects, Fatal: func(err error) { fatal <- err },
 	})
 	if err := worker.Start(); err != nil {

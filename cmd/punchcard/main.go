@@ -21,7 +21,12 @@ type cli struct {
 	Serve   serveCmd   `cmd:"" help:"Run the API and dispatch, against PostgreSQL and Temporal."`
 	Worker  workerCmd  `cmd:"" help:"Run the workers that journeys' runs live on, against PostgreSQL and Temporal."`
 	Migrate migrateCmd `cmd:"" help:"Bring the database's schema up to this program's."`
-	Program programCmd `cmd:"" help:"Check a program's folder, or publish it."`
+	Program programCmd `cmd:"" help:"Check, format, compare and publish a program's folder."`
+	Pause   pauseCmd   `cmd:"" help:"Hold a journey's runs before their next effect."`
+	Resume  resumeCmd  `cmd:"" help:"Let a paused journey's runs go on."`
+	Stop    stopCmd    `cmd:"" help:"Stop a template, a reward or a journey at once, for runs of every version."`
+	Allow   allowCmd   `cmd:"" help:"Take a stop back."`
+	EndRuns endRunsCmd `cmd:"" name:"end-runs" help:"End the live runs of old versions of the program."`
 	Keys    keysCmd    `cmd:"" help:"Make, list and revoke keys to the API."`
 	Phone   phoneCmd   `cmd:"" help:"Run the WhatsApp simulator with its phone page alone."`
 	Version versionCmd `cmd:"" help:"Say which version this is."`

@@ -114,9 +114,19 @@ func (h atLeast) WithGroup(name string) slog.Handler {
 	return atLeast{h.Handler.WithGroup(name), h.level}
 }
 
+// callFlags say how other systems are asked.
+type callFlags struct {
+	CallSecret       string `name:"call-secret" help:"Signs what call steps ask of other systems, by the Standard Webhooks scheme. Without it, call steps fail."`
+	CallPrivateHosts bool   `name:"call-private-hosts" help:"Let call steps reach addresses of this machine and of private networks."`
+}
+
+func (f callFlags) caller() activities.Caller {
+	return activities.Caller{Secret: []byte(f.CallSecret), Private: f.CallPrivateHosts}
+}
+
 // newActivities are the effects of runs on this store and that number.
-func newActivities(f *fence.Fence, sender activities.Sender, log *slog.Logger) *activities.Activities {
-	return &activities.Activities{Fence: f, Sender: sender, Log: log}
+func newActivities(f *fence.Fence, sender activities.Sender, caller activities.Caller, log *slog.Logger) *activities.Activities {
+	return &activities.Activities{Fence: f, Sender: sender, Caller: caller, Log: log}
 }
 
 // listen opens a port. The error names the flag that chooses another.

@@ -6,14 +6,23 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"punchcard/internal/fence"
+	"punchcard/internal/store"
+	"punchcard/internal/whatsapp"
 	"punchcard/rules"
 )
 
 type programCmd struct {
-	Check programCheckCmd `cmd:"" help:"Check a program's folder and say every mistake at once."`
-	Apply programApplyCmd `cmd:"" help:"Publish a program's folder: new runs take it, runs under way keep theirs."`
+	Check    programCheckCmd    `cmd:"" help:"Check programs' folders and say every mistake at once."`
+	Fmt      programFmtCmd      `cmd:"" help:"Write a program's files as the reference does; nothing else changes."`
+	Diff     programDiffCmd     `cmd:"" help:"Say in plain words how a folder differs from what is published."`
+	Apply    programApplyCmd    `cmd:"" help:"Publish a folder: new runs take it, runs under way keep theirs."`
+	History  programHistoryCmd  `cmd:"" help:"List what was published, with the runs that live on it."`
+	Rollback programRollbackCmd `cmd:"" help:"Publish an earlier version again, as a new one."`
+	Schema   programSchemaCmd   `cmd:"" help:"Write the JSON Schemas of a program's files, for editors."`
 }
 
 type programCheckCmd struct {
@@ -37,42 +46,186 @@ func (c programCheckCmd) Run() error {
 	return nil
 }
 
-// loadProgram reads a program, or says all that is wrong with it.
+// loadProgram reads a program and says its warnings, or all that is wrong with it.
 func loadProgram(files fs.FS, name string) (*rules.Program, error) {
 	if _, err := fs.Stat(files, "."); err != nil {
 		fmt.Fprintf(os.Stderr, "punchcard: there is no folder %s\n", name)
 		return nil, errSaid
 	}
 	p, problems := rules.Load(files)
+	for _, d := range problems {
+		fmt.Fprintln(os.Stderr, d.String())
+	}
 	if p == nil {
-		for _, d := range problems {
-			fmt.Fprintln(os.Stderr, d.String())
-		}
-		fmt.Fprintf(os.Stderr, "punchcard: %s has %d to mend\n", name, len(problems))
+		fmt.Fprintf(os.Stderr, "punchcard: %s has %d to mend\n", name, len(problems.Errors()))
 		return nil, errSaid
 	}
 	return p, nil
 }
 
-type programApplyCmd struct {
-	databaseFlags
-	whatsappFlags
+type programFmtCmd struct {
+	Dirs  []string `arg:"" name:"dir" help:"The program's folder."`
+	Check bool     `help:"Change nothing; fail if a file would change."`
+}
+
+// Run formats each folder's files.
+func (c programFmtCmd) Run() error {
+	unformatted := false
+	for _, dir := range c.Dirs {
+		err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+			if err != nil || e.IsDir() || filepath.Ext(path) != ".yaml" {
+				return err
+			}
+			changed, err := formatFile(dir, path, c.Check)
+			if changed {
+				unformatted = true
+				fmt.Println(path)
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if c.Check && unformatted {
+		return errSaid
+	}
+	return nil
+}
+
+// formatFile formats one file, and answers whether it was not formatted.
+func formatFile(dir, path string, check bool) (bool, error) {
+	name, err := filepath.Rel(dir, path)
+	if err != nil {
+		return false, err
+	}
+	text, err := os.ReadFile(path) //nolint:gosec // the operator names the folder
+	if err != nil {
+		return false, err
+	}
+	formatted, err := rules.Format(filepath.ToSlash(name), string(text))
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", path, err)
+	}
+	if formatted == string(text) {
+		return false, nil
+	}
+	if check {
+		return true, nil
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return true, err
+	}
+	return true, os.WriteFile(path, []byte(formatted), info.Mode().Perm())
+}
+
+// published is the newest published program, nil when there is none, with the live runs by journey and version.
+func newest(ctx context.Context, s *store.Store) (*rules.Program, int, map[string]map[int]int64, error) {
+	catalog, view := fence.NewCatalog(s), s.View(ctx)
+	version, err := view.LatestVersion()
+	if err != nil || version == 0 {
+		return nil, 0, nil, err
+	}
+	p, err := catalog.Program(ctx, version)
+	if err != nil {
+		return nil, 0, nil, err
+	}
+	open, err := view.CountOpen()
+	return p, version, open, err
+}
+
+// sayChanges says how next differs from what is published, and how many runs keep what they began with. It answers how many
+// changes there are.
+func sayChanges(ctx context.Context, s *store.Store, next *rules.Program) (int, error) {
+	old, version, open, err := newest(ctx, s)
+	if err != nil {
+		return 0, err
+	}
+	if old == nil {
+		fmt.Println("Nothing is published yet.")
+		return 1, nil
+	}
+	changes := rules.Diff(old, next)
+	for _, c := range changes {
+		keep := ""
+		runs := int64(0)
+		for _, n := range open[c.Where] {
+			runs += n
+		}
+		if runs > 0 {
+			keep = fmt.Sprintf("; %d %s in flight %s what %s began with", runs, plural(runs, "run"), plural(runs, "keep"), map[bool]string{true: "it", false: "they"}[runs == 1])
+		}
+		fmt.Printf("%s: %s%s\n", c.Where, c.Text, keep)
+	}
+	if len(changes) == 0 {
+		fmt.Printf("Nothing differs from version %d.\n", version)
+	}
+	return len(changes), nil
+}
+
+// plural is a word as it stands after a number: one run keeps, two runs keep.
+func plural(n int64, word string) string {
+	if (n == 1) == (word == "keep") {
+		return word + "s"
+	}
+	return word
+}
+
+type programDiffCmd struct {
+	toolDatabase
 
 	Dir string `arg:"" help:"The program's folder."`
 }
 
-// Run publishes the folder, and makes WhatsApp know its templates first: a run that starts with it finds them there.
-func (c programApplyCmd) Run(ctx context.Context) (err error) {
+// Run says the differences.
+func (c programDiffCmd) Run(ctx context.Context) error {
 	p, err := loadProgram(os.DirFS(c.Dir), c.Dir)
 	if err != nil {
 		return err
 	}
-	s, err := openStore(ctx, c.Database)
+	return withStore(ctx, c.Database, func(s *store.Store) error {
+		_, err := sayChanges(ctx, s, p)
+		return err
+	})
+}
+
+// publishFlags say where to publish: to a deployment, or to the development server on this machine.
+type publishFlags struct {
+	toolDatabase
+
+	WhatsappURL           string `name:"whatsapp-url" default:"https://graph.facebook.com" help:"Base URL of the Cloud API."`
+	WhatsappVersion       string `name:"whatsapp-version" default:"v26.0" help:"Version of the Graph API."`
+	WhatsappPhoneNumberID string `name:"whatsapp-phone-number-id" help:"Id of the business's number."`
+	WhatsappAccountID     string `name:"whatsapp-account-id" help:"Id of the WhatsApp business account."`
+	WhatsappToken         string `name:"whatsapp-token" help:"Token of the Cloud API."`
+	Dev                   bool   `help:"Publish to the development server on this machine, with its simulator for WhatsApp."`
+	PhonePort             int    `default:"8090" help:"With --dev: the simulator's port."`
+}
+
+func (f publishFlags) client() (*whatsapp.Client, error) {
+	if f.Dev {
+		return whatsapp.New(whatsapp.Config{
+			BaseURL: "http://" + loopback(f.PhonePort), PhoneNumberID: devPhoneNumberID, AccountID: devAccountID, Token: devKey,
+		}), nil
+	}
+	if f.WhatsappPhoneNumberID == "" || f.WhatsappAccountID == "" || f.WhatsappToken == "" {
+		return nil, errors.New("templates go to WhatsApp first: set --whatsapp-phone-number-id, --whatsapp-account-id and --whatsapp-token, or --dev for the development server")
+	}
+	return whatsapp.New(whatsapp.Config{
+		BaseURL: f.WhatsappURL, Version: f.WhatsappVersion, PhoneNumberID: f.WhatsappPhoneNumberID, AccountID: f.WhatsappAccountID,
+		Token: f.WhatsappToken,
+	}), nil
+}
+
+// publish makes WhatsApp know a program's templates, so that a run which starts with it finds them there, and then makes it the
+// newest version.
+func (f publishFlags) publish(ctx context.Context, s *store.Store, p *rules.Program) error {
+	client, err := f.client()
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.Close()) }()
-	added, err := pushTemplates(ctx, c.client(), p)
+	added, err := pushTemplates(ctx, client, p)
 	if err != nil {
 		return err
 	}
@@ -80,10 +233,93 @@ func (c programApplyCmd) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	state := "is published as"
 	if !fresh {
-		fmt.Printf("%s is version %d already; %d wordings of templates were new to WhatsApp.\n", p.Name, version, added)
-		return nil
+		state = "is already"
 	}
-	fmt.Printf("%s is published as version %d; %d wordings of templates are now at WhatsApp for approval.\n", p.Name, version, added)
+	fmt.Printf("%s %s version %d; %d wordings of templates were new to WhatsApp.\n", p.Name, state, version, added)
+	return nil
+}
+
+type programApplyCmd struct {
+	publishFlags
+
+	Dir string `arg:"" help:"The program's folder."`
+}
+
+// Run publishes the folder.
+func (c programApplyCmd) Run(ctx context.Context) error {
+	p, err := loadProgram(os.DirFS(c.Dir), c.Dir)
+	if err != nil {
+		return err
+	}
+	return withStore(ctx, c.Database, func(s *store.Store) error {
+		if _, err := sayChanges(ctx, s, p); err != nil {
+			return err
+		}
+		return c.publish(ctx, s, p)
+	})
+}
+
+type programHistoryCmd struct{ toolDatabase }
+
+// Run lists the versions.
+func (c programHistoryCmd) Run(ctx context.Context) error {
+	return withStore(ctx, c.Database, func(s *store.Store) error {
+		versions, err := s.View(ctx).Programs()
+		if err != nil {
+			return err
+		}
+		open, err := s.View(ctx).CountOpen()
+		if err != nil {
+			return err
+		}
+		for _, v := range versions {
+			live := int64(0)
+			for _, byVersion := range open {
+				live += byVersion[v.Version]
+			}
+			fmt.Printf("%4d  %s  %s  %d live %s\n", v.Version, v.PublishedAt.Format("2006-01-02 15:04"), v.Hash[:min(12, len(v.Hash))], live, plural(live, "run"))
+		}
+		return nil
+	})
+}
+
+type programRollbackCmd struct {
+	publishFlags
+
+	To int `arg:"" name:"version" help:"The version to publish again, as history shows it."`
+}
+
+// Run publishes an earlier version's files as the newest. Numbers only grow: nothing of the history changes.
+func (c programRollbackCmd) Run(ctx context.Context) error {
+	return withStore(ctx, c.Database, func(s *store.Store) error {
+		p, err := fence.NewCatalog(s).Program(ctx, c.To)
+		if err != nil {
+			return err
+		}
+		if _, err := sayChanges(ctx, s, p); err != nil {
+			return err
+		}
+		return c.publish(ctx, s, p)
+	})
+}
+
+type programSchemaCmd struct {
+	Dir string `arg:"" help:"Where to write them."`
+}
+
+// Run writes the schemas.
+func (c programSchemaCmd) Run() error {
+	if err := os.MkdirAll(c.Dir, 0o750); err != nil {
+		return err
+	}
+	for name, schema := range rules.JSONSchemas() {
+		path := filepath.Join(c.Dir, strings.TrimSuffix(name, ".yaml")+".schema.json")
+		if err := os.WriteFile(path, schema, 0o600); err != nil {
+			return err
+		}
+		fmt.Println(path)
+	}
 	return nil
 }

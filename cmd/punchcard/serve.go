@@ -64,6 +64,7 @@ type workerCmd struct {
 	databaseFlags
 	temporalFlags
 	whatsappFlags
+	callFlags
 }
 
 // Run runs the workers, until it is told to stop.
@@ -83,7 +84,7 @@ func (c workerCmd) Run(ctx context.Context) (err error) {
 		return err
 	}
 	fatal := make(chan error, 2)
-	w := workflows.NewWorker(tc, newActivities(fence.New(s), c.client(), log), workflows.Options{
+	w := workflows.NewWorker(tc, newActivities(fence.New(s), c.client(), c.caller(), log), workflows.Options{
 		Effects: databaseEffects, Fatal: func(err error) { fatal <- err },
 	})
 	if err := w.Start(); err != nil {

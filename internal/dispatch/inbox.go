@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"punchcard"
+	"punchcard/internal/fence"
 	"punchcard/internal/store"
 	"punchcard/internal/whatsapp"
 )

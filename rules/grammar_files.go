@@ -1,0 +1,167 @@
+package rules
+
+// The grammar of program.yaml, rewards.yaml, templates.yaml, segments.yaml and the head of a journey.
+
+var (
+	weekdays    = []string{"monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"}
+	periods     = []string{"day", "week", "month", "year"}
+	categories  = []string{"marketing", "utility", "authentication"}
+	rewardKinds = words(RewardDiscountCode, RewardGiftCard, RewardOffer, RewardContent, RewardPoints)
+)
+
+var quietGrammar = keys(
+	must("from", aClock, "When quiet hours begin, in the customer's own time"),
+	must("to", aClock, "When they end; earlier than `from` spans midnight"),
+)
+
+var optInGrammar = keys(
+	must("on", aWord, "The event that counts as asking to join"),
+	may("where", anExpr, "Which of these events count"),
+	must("topics", listOf(aName), "What is asked for"),
+)
+
+var capGrammar = keys(
+	must("category", enum("marketing", "utility"), "Which messages are counted"),
+	must("at_most", atLeast(1), "How many"),
+	must("within", aDuration, "In which time"),
+)
+
+var earnGrammar = keys(
+	must("on", aWord, "The event that earns points"),
+	may("where", anExpr, "Which of these events earn"),
+	must("points", anExpr, "How many"),
+	may("pending", aDuration, "How long they wait before they can be spent"),
+	may("at_most", atLeast(1), "How often"),
+	may("within", aDuration, "In which time"),
+)
+
+var pointsGrammar = keys(
+	may("earn", listOf(object1(earnGrammar)), "What earns points"),
+	may("expire_after", aDuration, "How long points live"),
+)
+
+var tiersGrammar = keys(
+	must("by", enum("points.earned"), "What tiers are reckoned by"),
+	must("within", aDuration, "In which time"),
+	must("levels", mapOf(atLeast(0)), "Each tier, and the points from which it is held"),
+)
+
+var milestoneGrammar = keys(
+	must("name", aName, "The milestone's name"),
+	must("of", anExpr, "The number that is watched"),
+	may("at", atLeast(1), "Reached once, at this number"),
+	may("every", atLeast(1), "Reached at each multiple of this number"),
+)
+
+var callGrammar = keys(
+	must("url", aWord, "Where the signed request goes: https"),
+	may("with", fields, "What a step hands over"),
+	may("answers", fields, "What is read of the answer"),
+	may("timeout", aDuration, "How long an answer may take, at most 30s; 5s unless said otherwise"),
+)
+
+var programGrammar = keys(
+	must("program", aWord, "The program's name"),
+	must("business", aWord, "The business's name, as every opt-in request says it"),
+	must("privacy_url", aWord, "Its privacy page"),
+	must("language", aWord, "The language when the customer's own is not offered"),
+	must("timezone", aWord, "The time zone when the customer's own is unknown"),
+	must("currency", aWord, "What money is in: EUR"),
+	may("marketing_countries", listOf(aWord), "Where marketing may go: [DK, DE]"),
+	may("quiet_hours", object1(quietGrammar), "When marketing waits"),
+	may("topics", mapOf(aText), "What a customer can agree to hear about"),
+	may("opt_in", listOf(object1(optInGrammar)), "What counts as asking to join"),
+	may("ask_again_after", aDuration, "How long after silence or refusal the business may ask again"),
+	may("caps", listOf(object1(capGrammar)), "How many messages a customer gets"),
+	must("keywords", mapOf(listOf(aWord)), "Whole messages with a meaning"),
+	may("replies", mapOf(aText), "What is answered at once to a keyword, or `otherwise`"),
+	may("attributes", fields, "What is known of a customer"),
+	may("events", mapOf(fields), "What backends report, with the types of its properties"),
+	may("calls", mapOf(object1(callGrammar)), "Other systems that steps may ask"),
+	may("points", object1(pointsGrammar), "How points are earned and expire"),
+	may("tiers", object1(tiersGrammar), "Levels by points"),
+	may("milestones", listOf(object1(milestoneGrammar)), "Numbers that raise milestone.reached when they are crossed"),
+)
+
+var rewardGrammar = keys(
+	must("kind", enum(rewardKinds...), "What the reward is"),
+	must("title", aText, "What customers call it"),
+	may("points", atLeast(1), "kind points: how many"),
+	may("url", aWord, "kind content: where it is"),
+	may("cost", atLeast(1), "What it costs in points"),
+	may("value", aNumber, "What it is worth in the program's currency"),
+	may("codes", enum("generated", "pool"), "Where codes come from"),
+	may("valid_for", aDuration, "How long a grant can be used"),
+	may("per_customer", atLeast(1), "How often one customer gets it"),
+	may("at_most", atLeast(1), "How many in all"),
+	may("within", aDuration, "In which time"),
+	may("captured_by", aWord, "What uses it: till, delivery, or an event that carries its code"),
+)
+
+var rewardsGrammar = keys(must("rewards", mapOf(object1(rewardGrammar)), "The catalog"))
+
+var templateButtonGrammar = keys(
+	may("reply", aName, "The keyword that a tap says"),
+	may("title", aText, "What the button shows"),
+	may("copy_code", aWord, "The code that a tap copies: \"{{ code }}\""),
+)
+
+var templateGrammar = keys(
+	must("category", enum(categories...), "What WhatsApp counts it as"),
+	may("asks_consent", aBool, "It may go to someone whose consent is only requested"),
+	may("header", aText, "One line above"),
+	must("body", aText, "The text"),
+	may("footer", aText, "One line below"),
+	may("buttons", atMost(maxButtons, object1(templateButtonGrammar)), "What can be tapped"),
+)
+
+var templatesGrammar = keys(must("templates", mapOf(object1(templateGrammar)), "Messages that WhatsApp approves"))
+
+var segmentGrammar = keys(
+	may("title", aText, "What people call it"),
+	must("where", anExpr, "For whom it holds"),
+)
+
+var segmentsGrammar = keys(must("segments", mapOf(object1(segmentGrammar)), "Groups of customers"))
+
+var enterEventGrammar = keys(
+	must("on", aWord, "The event that starts a run"),
+	may("where", anExpr, "Which of these events do"),
+	may("key", anExpr, "One live run for each customer and value of this"),
+)
+
+var enterScheduleGrammar = keys(
+	must("every", enum(periods...), "How often"),
+	may("weekday", enum(weekdays...), "every week: the day"),
+	may("month", atLeast(1), "every year: the month, 1 to 12"),
+	may("day", atLeast(1), "every month or year: the day, 1 to 31"),
+	must("at", aClock, "When, in the customer's own time"),
+	may("where", anExpr, "For which customers"),
+	may("key", anExpr, "One live run for each customer and value of this"),
+)
+
+var leaveGrammar = keys(
+	must("on", aWord, "The event that ends the run"),
+	may("where", anExpr, "Which of these events do"),
+	must("end", aName, "The outcome"),
+	may("goal", aBool, "The journey has done what it is for"),
+	may("value", anExpr, "What that was worth"),
+)
+
+var journeyGrammar = keys(
+	must("journey", aName, "The journey's name"),
+	may("title", aText, "What people call it"),
+	may("purpose", enum(string(PurposeConsent), string(PurposeService)), "Why it may write without a topic"),
+	may("topic", aName, "What the customer must have agreed to hear about"),
+	must("enter", listOf(either(object1(enterEventGrammar), object1(enterScheduleGrammar))), "What starts a run"),
+	may("if_running", enum(words(RunningIgnore, RunningRestart, RunningAfter)...), "What an entry does while a run is live"),
+	may("again_after", aDuration, "How long after a run's end the next may start"),
+	may("leave", listOf(object1(leaveGrammar)), "What ends a run at any moment"),
+	must("steps", someSteps, "What happens"),
+)
+
+// fileGrammars are the grammars of a program's files, by the name of their JSON Schema.
+var fileGrammars = map[string]*object{
+	"program": programGrammar, "rewards": rewardsGrammar, "templates": templatesGrammar, "segments": segmentsGrammar,
+	"journey": journeyGrammar,
+}
