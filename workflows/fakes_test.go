@@ -241,6 +241,46 @@ func (f *fakes) Approve(_ context.Context, in activities.Input) (rules.Result, e
 	return f.answer("approve", in)
 }
 
+func (f *fakes) Split(_ context.Context, in activities.Input) (rules.Result, error) {
+	return f.answer("split", in)
+}
+
+func (f *fakes) Capture(_ context.Context, in activities.Input) (rules.Result, error) {
+	return f.answer("capture", in)
+}
+
+func (f *fakes) Points(_ context.Context, in activities.Input) (rules.Result, error) {
+	return f.answer("points", in)
+}
+
+func (f *fakes) Label(_ context.Context, in activities.Input) (rules.Result, error) {
+	return f.answer("label", in)
+}
+
+func (f *fakes) Unlabel(_ context.Context, in activities.Input) (rules.Result, error) {
+	return f.answer("unlabel", in)
+}
+
+func (f *fakes) Set(_ context.Context, in activities.Input) (rules.Result, error) {
+	return f.answer("set", in)
+}
+
+func (f *fakes) Raise(_ context.Context, in activities.Input) (rules.Result, error) {
+	return f.answer("raise", in)
+}
+
+func (f *fakes) Handoff(_ context.Context, in activities.Input) (rules.Result, error) {
+	return f.answer("handoff", in)
+}
+
+func (f *fakes) Call(_ context.Context, in activities.Input) (rules.Result, error) {
+	return f.answer("call", in)
+}
+
+func (f *fakes) Start(_ context.Context, in activities.Input) (rules.Result, error) {
+	return f.answer("start", in)
+}
+
 func (f *fakes) End(_ context.Context, in activities.Input) (rules.Result, error) {
 	return f.answer("end", in)
 }

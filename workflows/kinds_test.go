@@ -153,6 +153,33 @@ var kinds = []recorded{
 		},
 		nodes: []string{"1", "1/other/1", "1/yes/1", "1/yes/2", "2"},
 	},
+	{
+		kind: rules.KindSplit, journey: "win-back", plan: split(), ends: map[string]string{"1": rules.Arm("a"), "2": "completed"},
+		nodes: []string{"1", "1/a/1", "2"},
+	},
+	{
+		kind: rules.KindCapture, journey: "delivery", plan: single(rules.KindCapture, "capture"), ends: map[string]string{"1": rules.OutcomeRefused},
+		nodes: []string{"1", "2"},
+	},
+	{kind: rules.KindPoints, journey: "birthday", plan: single(rules.KindPoints, "points"), nodes: []string{"1", "2"}},
+	{kind: rules.KindLabel, journey: "birthday", plan: single(rules.KindLabel, "label vip"), nodes: []string{"1", "2"}},
+	{kind: rules.KindUnlabel, journey: "birthday", plan: single(rules.KindUnlabel, "unlabel vip"), nodes: []string{"1", "2"}},
+	{kind: rules.KindSet, journey: "birthday", plan: single(rules.KindSet, "set favourite"), nodes: []string{"1", "2"}},
+	{kind: rules.KindRaise, journey: "birthday", plan: single(rules.KindRaise, "raise order.reviewed"), nodes: []string{"1", "2"}},
+	{kind: rules.KindStart, journey: "birthday", plan: single(rules.KindStart, "start win-back"), nodes: []string{"1", "2"}},
+	{
+		kind: rules.KindHandoff, journey: "support", plan: asks(), ends: map[string]string{"1": rules.OutcomeFailed},
+		nodes: []string{"1", "1/on_failed/1", "2"},
+	},
+	{
+		kind: rules.KindCall, journey: "support", plan: asks(), ends: map[string]string{"1": rules.OutcomeNext},
+		nodes: []string{"1", "2"},
+	},
+	{
+		kind: rules.KindWaitUntil, journey: "renewal", plan: until(),
+		answers: map[string]rules.Result{"1": {Reply: rules.ReplyDone, Wait: 36 * time.Hour}},
+		nodes:   []string{"1", "2"},
+	},
 }
 
 func TestKinds(t *testing.T) {

@@ -93,3 +93,38 @@ func cases() *rules.Plan {
 		"2":          end(),
 	}}
 }
+
+// single is one effect, and the end.
+func single(kind rules.Kind, label string) *rules.Plan {
+	return &rules.Plan{Start: "1", Nodes: map[string]rules.Node{
+		"1": effect(kind, label, "next", "2"),
+		"2": end(),
+	}}
+}
+
+// split is two arms, one of them a wait, and a holdout.
+func split() *rules.Plan {
+	return &rules.Plan{Start: "1", Nodes: map[string]rules.Node{
+		"1":         effect(rules.KindSplit, "split", rules.Arm("a"), "1/a/1", rules.Arm("b"), "2", rules.OutcomeHoldout, "1/holdout"),
+		"1/a/1":     effect(rules.KindLabel, "label trying-a", "next", "2"),
+		"1/holdout": end(),
+		"2":         end(),
+	}}
+}
+
+// until is a wait for a moment, which no effect before it has armed.
+func until() *rules.Plan {
+	return &rules.Plan{Start: "1", Nodes: map[string]rules.Node{
+		"1": wait(rules.KindWaitUntil, "wait_until 10:00", "1", 0, "elapsed", "2"),
+		"2": end(),
+	}}
+}
+
+// asks asks another system, and goes another way where that failed.
+func asks() *rules.Plan {
+	return &rules.Plan{Start: "1", Nodes: map[string]rules.Node{
+		"1":             effect(rules.KindCall, "call crm.profile", "next", "2", rules.OutcomeFailed, "1/on_failed/1"),
+		"1/on_failed/1": effect(rules.KindHandoff, "handoff", "next", "2"),
+		"2":             end(),
+	}}
+}
