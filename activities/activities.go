@@ -55,10 +55,13 @@ func (a *Activities) local(ctx context.Context, in Input, act fence.Act) (rules.
 // settle turns what came of an effect into what a workflow may see. An outage is an error, to be tried again; any other error
 // makes the run stuck.
 func (a *Activities) settle(ctx context.Context, in Input, result rules.Result, err error) (rules.Result, error) {
+	log := a.Log.With("run", in.Run, "node", in.Node, "step", in.Step)
 	if err == nil {
+		if result.Reply == rules.ReplyStuck {
+			log.WarnContext(ctx, "a run is stuck: mend what the code says, and have it retried", "code", result.Code)
+		}
 		return result, nil
 	}
-	log := a.Log.With("run", in.Run, "node", in.Node, "step", in.Step)
 	if store.IsOutage(err) {
 		log.WarnContext(ctx, "the database cannot be used; the effect is tried again", "error", err)
 		return rules.Result{}, errDatabase

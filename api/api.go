@@ -22,6 +22,7 @@ type Dispatch interface {
 	Resolve(ctx context.Context, ref dispatch.Reference) (*punchcard.Customer, error)
 	StartRun(ctx context.Context, journey, customer string, properties map[string]any, request string) (*punchcard.Run, error)
 	Retry(ctx context.Context, run string) error
+	RetryAll(ctx context.Context, reason string) (int, error)
 	Unpark(ctx context.Context, event string) error
 	Pause(ctx context.Context, journey, reason string) error
 	Resume(ctx context.Context, journey string) (int, error)

@@ -64,6 +64,8 @@ func (s *server) routes() []route {
 		{post, "/v1/journeys/{journey}/runs", needsKey, "startRun", tagRuns, "Start a run", with(s, s.startRun), aboutStart},
 		{post, "/v1/journeys/{journey}/pause", needsKey, "pauseJourney", tagRuns, "Hold a journey's runs", with(s, s.pause), aboutPause},
 		{post, "/v1/journeys/{journey}/resume", needsKey, "resumeJourney", tagRuns, "Let a paused journey's runs go on", with(s, s.resume), options{}},
+		{get, "/v1/runs", needsKey, "searchRuns", tagRuns, "List runs of all customers, newest first", with(s, s.allRuns), options{}},
+		{post, "/v1/runs/retry", needsKey, "retryRuns", tagRuns, "Let stuck runs try again", with(s, s.retryRuns), aboutRetryAll},
 		{get, "/v1/runs/{id}", needsKey, "getRun", tagRuns, "Look at a run and its story", with(s, s.run), options{}},
 		{post, "/v1/runs/{id}/retry", needsKey, "retryRun", tagRuns, "Let a stuck run try again", with(s, s.retryRun), options{status: http.StatusAccepted}},
 

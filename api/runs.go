@@ -195,3 +195,46 @@ func (s *server) resume(ctx context.Context, in *JourneyPath) (*output[journeySt
 	}
 	return answer(journeyState{Journey: in.Journey, Held: len(held), Resumed: resumed}), nil
 }
+
+type runsInput struct {
+	Paging
+	Status  punchcard.RunStatus `query:"status" enum:"live,held,stuck,ended" doc:"Only those; all when absent"`
+	Journey string              `query:"journey" maxLength:"200" doc:"Only of this journey"`
+	Reason  string              `query:"reason" maxLength:"200" doc:"Only with this reason, such as whatsapp_190"`
+}
+
+func (s *server) allRuns(ctx context.Context, in *runsInput) (*output[list[RunItem]], error) {
+	before, err := in.afterID(punchcard.PrefixRun)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.Store.View(ctx).RunsOf(in.Status, in.Journey, in.Reason, before, in.Limit+1)
+	if err != nil {
+		return nil, err
+	}
+	return answer(paged(rows, in.Limit, func(r punchcard.Run) string { return r.ID }, func(r punchcard.Run) RunItem { return s.runItem(ctx, &r) })), nil
+}
+
+var aboutRetryAll = options{
+	status:  http.StatusAccepted,
+	about:   "For when what many runs are stuck on has been mended: a token, a template. Each tries its effect again, under the same key.",
+	example: `{"reason": "whatsapp_190"}`,
+}
+
+type retryAllInput struct {
+	Body struct {
+		Reason string `json:"reason,omitempty" maxLength:"100" doc:"Only runs that are stuck for this reason; all when absent"`
+	}
+}
+
+type retriedRuns struct {
+	Retried int `json:"retried"`
+}
+
+func (s *server) retryRuns(ctx context.Context, in *retryAllInput) (*output[retriedRuns], error) {
+	n, err := s.Dispatch.RetryAll(ctx, in.Body.Reason)
+	if err != nil {
+		return nil, err
+	}
+	return answer(retriedRuns{n}), nil
+}

@@ -14,10 +14,10 @@ import (
 func TestCoffee(t *testing.T) {
 	t.Parallel()
 	p, found := rules.Load(programs.Coffee())
-	require.Empty(t, found, "%v", found)
-	marketing := map[string]bool{"cart_reminder": true, "cart_offer": true, "milestone_gift": true}
+	require.Empty(t, found.Errors(), "%v", found)
+	marketing := map[string]bool{"cart_reminder": true, "cart_offer": true, "milestone_gift": true, "birthday_treat": true}
 	asks := map[string]bool{"opt_in_request": true, "opt_in_reminder": true}
-	require.Len(t, p.Templates, 13)
+	require.Len(t, p.Templates, 14)
 	for name, template := range p.Templates {
 		require.Equal(t, []string{"da", "en"}, template.Languages(), name)
 		require.Equal(t, marketing[name], template.Category == "marketing", name)

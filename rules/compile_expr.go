@@ -112,6 +112,9 @@ func (c *checker) compile(n *node, source string, offset int, sc scope, w want) 
 		result = libraryType(program)
 	}
 	c.use.expression(x)
+	if w == wantBool && len(x.names) == 0 {
+		c.constantCondition(x, program)
+	}
 	if w == wantText {
 		kind := program.Node().Type().Kind()
 		switch {
@@ -122,6 +125,18 @@ func (c *checker) compile(n *node, source string, offset int, sc scope, w want) 
 		}
 	}
 	return &Expr{Where: x.where, source: source, program: program, result: result, optional: isOptional, names: x.names, segments: x.segments}
+}
+
+// constantCondition warns of a condition that is the same for everybody.
+func (c *checker) constantCondition(x *exprCheck, program *vm.Program) {
+	holds, err := (&Expr{program: program}).Bool(nil)
+	switch {
+	case err != nil:
+	case holds:
+		c.warn(x.where, "this holds always: it can be left out")
+	default:
+		c.warn(x.where, "this never holds")
+	}
 }
 
 // libraryType is what the library alone knows of an expression's type.

@@ -16,7 +16,7 @@ import (
 func compile(t testing.TB, source string) (*rules.Program, *rules.Expr) {
 	t.Helper()
 	p, found := withWhere(t, source)
-	require.Empty(t, found, "%v", found)
+	require.Empty(t, found.Errors(), "%v", found)
 	return p, p.Journeys["test"].Enter[0].Where
 }
 
@@ -132,7 +132,7 @@ func TestExpr_Bool_nothing(t *testing.T) {
 func TestExpr_Number(t *testing.T) {
 	t.Parallel()
 	p, found := rules.Load(programs.Coffee())
-	require.Empty(t, found)
+	require.Empty(t, found.Errors())
 	points := p.Earn[0].Points
 	for tier, want := range map[string]float64{"gold": 80, "silver": 40} {
 		e := env(p)
@@ -149,7 +149,7 @@ events: {order.placed: {total: money}}
 points: {earn: [{on: order.placed, points: 100 / event.total}]}
 milestones: [{name: spent, of: 'total("order.placed", "total", "90d") + times("order.placed")', at: 3}]
 `})
-	require.Empty(t, found)
+	require.Empty(t, found.Errors())
 	require.Equal(t, map[string][]string{"order.placed": {"total"}}, p.Totals)
 	_, err = p.Earn[0].Points.Number(&rules.Env{Program: p, Event: map[string]any{"total": 0.0}})
 	require.ErrorContains(t, err, "the number is not finite")
@@ -158,7 +158,7 @@ milestones: [{name: spent, of: 'total("order.placed", "total", "90d") + times("o
 func TestExpr_String(t *testing.T) {
 	t.Parallel()
 	p, found := rules.Load(programs.Coffee())
-	require.Empty(t, found)
+	require.Empty(t, found.Errors())
 	key := p.Journeys["milestone"].Enter[0].Key
 	got, err := key.String(&rules.Env{Program: p, Event: map[string]any{"milestone": "fifth-coffee", "nth": 3}})
 	require.NoError(t, err)

@@ -81,12 +81,18 @@ func folder(t testing.TB, fsys fs.FS) map[string]string {
 func outcome(t *testing.T, files, given map[string]string) string {
 	t.Helper()
 	p, found := rules.LoadFiles(files)
-	if len(found) > 0 {
+	if errs := found.Errors(); len(errs) > 0 {
 		require.Nil(t, p)
-		return found.Error() + "\n"
+		return errs.Error() + "\n"
 	}
 	checkPlans(t, p)
 	var b strings.Builder
+	// What the base has and a case does not use says nothing about the case.
+	for _, d := range found.Warnings() {
+		if _, ok := given[d.File]; ok {
+			b.WriteString(d.String() + "\n")
+		}
+	}
 	for _, name := range slices.Sorted(func(yield func(string) bool) {
 		for name := range p.Journeys {
 			if !yield(name) {

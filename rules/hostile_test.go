@@ -104,13 +104,13 @@ func TestLoad_folder(t *testing.T) {
 		".git/config.yaml":  {Data: []byte("}")},
 		"journeys/read.txt": {Data: []byte("}")},
 	})
-	require.Empty(t, found)
+	require.Empty(t, found.Errors())
 	require.Equal(t, map[string]string{"program.yaml": minimal}, p.Files)
 
 	p, found = rules.Load(programs.Coffee())
-	require.Empty(t, found)
+	require.Empty(t, found.Errors())
 	again, found := rules.LoadFiles(p.Files)
-	require.Empty(t, found)
+	require.Empty(t, found.Errors())
 	require.Equal(t, p.Hash, again.Hash)
 }
 
@@ -127,7 +127,7 @@ func FuzzLoad(f *testing.F) {
 			given := map[string]string{"program.yaml": files["program.yaml"]}
 			given[name] = text
 			p, found := rules.LoadFiles(given)
-			require.Equal(t, p == nil, len(found) > 0)
+			require.Equal(t, p == nil, len(found.Errors()) > 0)
 			if p == nil {
 				_ = found.Error()
 				continue

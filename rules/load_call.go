@@ -60,6 +60,7 @@ func (c *checker) callURL(n *node) string {
 func (x *journeyCheck) call(n, value *node, id, next string, f *frame) (falls bool) {
 	step := &Step{If: x.guard(n, *f)}
 	step.Call = x.known(value, "call", slices.Sorted(maps.Keys(x.prog.Calls)))
+	x.use.calls[step.Call] = true
 	var answers Schema
 	if call := x.prog.Calls[step.Call]; call != nil {
 		step.target, answers = call.With, call.Answers

@@ -22,6 +22,7 @@ func (c *checker) journey(n *node) {
 	j := &Journey{Plan: &Plan{Nodes: map[string]Node{}}, Steps: map[string]*Step{}, IfRunning: RunningIgnore}
 	x := &journeyCheck{checker: c, journey: j}
 	name := n.get("journey")
+	j.where = n.position()
 	if j.Name = c.name(name); j.Name != "" {
 		switch {
 		case j.Name == punchcard.BuiltinReply:
@@ -190,6 +191,7 @@ func (x *journeyCheck) optionalBranch(n *node, key, id, next string, f frame) (e
 // message checks that the journey may send a template, and reads what a step hands to it.
 func (x *journeyCheck) message(n, value *node, f frame) (string, []Param) {
 	name := x.known(value, "template", keysOf(x.messages))
+	x.use.templates[name] = true
 	t := x.prog.Templates[name]
 	params := x.with(n.get("with"), t, f)
 	if t == nil {

@@ -189,6 +189,9 @@ func (x *journeyCheck) collect(n, value *node, id, next string, f *frame) bool {
 		Until:         x.expr(n.get("until"), within.scope.with("event", schema.record()), wantBool),
 		CountingEntry: x.boolean(counting),
 	}
+	if u := step.Until; u != nil && !x.changes(u, event) {
+		x.report(u.Where, "", "until reads nothing that changes while it waits: it holds at once or never")
+	}
 	if step.CountingEntry && event != "" && !slices.Contains(x.enters, event) {
 		x.at(counting, "the entry cannot be counted: the journey does not enter by %s", event)
 	}
@@ -208,6 +211,21 @@ func (x *journeyCheck) collect(n, value *node, id, next string, f *frame) bool {
 	x.put(n, id, node, step)
 	*f = within
 	return true
+}
+
+// changes tells whether what an expression reads may be another when an event has come.
+func (x *journeyCheck) changes(e *Expr, event string) bool {
+	if event == "" {
+		return true // reported already
+	}
+	for name := range e.names {
+		switch name {
+		case "collected", "event", "customer", "points", "segment", "now", "times()", "total()", "latest()", "consent()":
+			return true
+		default:
+		}
+	}
+	return false
 }
 
 func (x *journeyCheck) choose(n *node, id, next string, f frame) (falls bool) {
@@ -269,11 +287,14 @@ func (x *journeyCheck) reward(n, value *node, kind Kind, id, next string, f *fra
 	label := string(kind)
 	if name, ok := step.Reward.Const(); ok && value.shape == scalar {
 		label += " " + x.known(value, "reward", keysOf(x.rewards))
+		x.use.rewards[name] = true
 		if r := x.prog.Rewards[name]; r != nil && kind == KindRedeem && r.Cost == 0 {
 			x.at(value, "%s has no cost: it is given by reward, not redeemed with points", name)
 		}
 	} else if value.shape == mapping {
 		x.at(value, "the name of a reward is the same in every language")
+	} else {
+		x.use.anyReward = true
 	}
 	inner := *f
 	if as := n.get("as"); as != nil {

@@ -14,14 +14,14 @@ import (
 func TestLoad_design(t *testing.T) {
 	t.Parallel()
 	p, found := rules.Load(os.DirFS("testdata/design"))
-	require.Empty(t, found, "%v", found)
+	require.Empty(t, found.Errors(), "%v", found)
 	checkPlans(t, p)
 }
 
 func TestLoad_coffee(t *testing.T) {
 	t.Parallel()
 	p, found := rules.Load(programs.Coffee())
-	require.Empty(t, found, "%v", found)
+	require.Empty(t, found.Errors(), "%v", found)
 	checkPlans(t, p)
 }
 

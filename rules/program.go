@@ -186,6 +186,7 @@ type Journey struct {
 	Steps      map[string]*Step // by node id: every effect and every wait has one
 
 	entry Schema // of what `entry` is: see Entry
+	where Position
 }
 
 // Enter is a way into a journey: an event, or a schedule.

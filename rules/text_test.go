@@ -18,7 +18,7 @@ func say(t testing.TB, text string) (*rules.Program, rules.Text) {
 attributes: {first_name: string, birthday: date, spent: money, rate: number, since: time, vip: bool}
 replies:
   otherwise: ` + text + "\n"})
-	require.Empty(t, found, "%v", found)
+	require.Empty(t, found.Errors(), "%v", found)
 	return p, p.Replies["otherwise"]
 }
 
@@ -101,7 +101,7 @@ func TestReplyJourney(t *testing.T) {
 func TestTemplate(t *testing.T) {
 	t.Parallel()
 	p, found := rules.Load(programs.Coffee())
-	require.Empty(t, found)
+	require.Empty(t, found.Errors())
 
 	request := p.Templates["opt_in_request"]
 	require.Equal(t, rules.WireTemplate{
@@ -140,7 +140,7 @@ func TestTemplate_hash(t *testing.T) {
 			files[file] = strings.ReplaceAll(files[file], from, to)
 		}
 		p, found := rules.LoadFiles(files)
-		require.Empty(t, found, "%v", found)
+		require.Empty(t, found.Errors(), "%v", found)
 		return p.Templates["opt_in_request"].WireName()
 	}
 	same := name("Hi", "Hi")
@@ -154,7 +154,7 @@ func TestTemplate_hash(t *testing.T) {
 func TestProgram_Keyword(t *testing.T) {
 	t.Parallel()
 	p, found := rules.Load(programs.Coffee())
-	require.Empty(t, found)
+	require.Empty(t, found.Errors())
 	for text, want := range map[string]string{
 		"YES": "yes", "ja!": "yes", " Yes. ": "yes", "👍🏽": "yes", "👍\ufe0f": "yes", "JÁ": "yes", "ＳＴＯＰ": "stop", "\"stop\"": "stop",
 		"nej\n": "no", "Points?": "points", "yes please": "", "": "", "!!!": "", "👎": "", "s t o p": "", "nonstop": "",
@@ -168,7 +168,7 @@ func TestProgram_Keyword(t *testing.T) {
 func TestProgram_lookups(t *testing.T) {
 	t.Parallel()
 	p, found := rules.Load(programs.Coffee())
-	require.Empty(t, found)
+	require.Empty(t, found.Errors())
 	require.Len(t, p.Entering("order.placed"), 1)
 	require.Equal(t, "stamp-card", p.Entering("order.placed")[0].Name)
 	require.Empty(t, p.Entering("order.refunded"))

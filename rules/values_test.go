@@ -32,7 +32,7 @@ const everyType = `
 func schema(t rapid.TB) rules.Schema {
 	t.Helper()
 	p, found := rules.LoadFiles(map[string]string{"program.yaml": minimal + "events:" + everyType})
-	require.Empty(t, found)
+	require.Empty(t, found.Errors())
 	s, ok := p.Schema("every.type")
 	require.True(t, ok)
 	return s

@@ -34,18 +34,21 @@ type temporalFlags struct {
 	TemporalNamespace string `default:"default" help:"Temporal namespace; one for each deployment."`
 	TemporalTLS       bool   `name:"temporal-tls" help:"Connect to Temporal by TLS."`
 	TemporalAPIKey    string `name:"temporal-api-key" help:"API key of Temporal Cloud; implies TLS."`
-	TemporalUI        string `name:"temporal-ui" default:"http://localhost:8233" help:"Address of the Temporal UI, for links."`
 }
 
 // whatsappFlags say which number sends.
 type whatsappFlags struct {
-	WhatsappURL           string   `name:"whatsapp-url" default:"https://graph.facebook.com" help:"Base URL of the Cloud API."`
-	WhatsappVersion       string   `name:"whatsapp-version" default:"v26.0" help:"Version of the Graph API."`
-	WhatsappPhoneNumberID string   `name:"whatsapp-phone-number-id" required:"" help:"Id of the business's number."`
-	WhatsappAccountID     string   `name:"whatsapp-account-id" required:"" help:"Id of the WhatsApp business account."`
-	WhatsappToken         string   `name:"whatsapp-token" required:"" help:"Token of the Cloud API."`
-	WhatsappAppSecret     []string `name:"whatsapp-app-secret" help:"App secret that signs webhooks; two while it is changed."`
-	WhatsappVerifyToken   string   `name:"whatsapp-verify-token" help:"Token of the webhook's handshake."`
+	WhatsappURL           string `name:"whatsapp-url" default:"https://graph.facebook.com" help:"Base URL of the Cloud API."`
+	WhatsappVersion       string `name:"whatsapp-version" default:"v26.0" help:"Version of the Graph API."`
+	WhatsappPhoneNumberID string `name:"whatsapp-phone-number-id" required:"" help:"Id of the business's number."`
+	WhatsappAccountID     string `name:"whatsapp-account-id" required:"" help:"Id of the WhatsApp business account."`
+	WhatsappToken         string `name:"whatsapp-token" required:"" help:"Token of the Cloud API."`
+}
+
+// webhookFlags say how WhatsApp's webhooks are known.
+type webhookFlags struct {
+	WhatsappAppSecret   []string `name:"whatsapp-app-secret" required:"" help:"App secret that signs webhooks; two while it is changed."`
+	WhatsappVerifyToken string   `name:"whatsapp-verify-token" required:"" help:"Token of the webhook's handshake."`
 }
 
 func (f whatsappFlags) client() *whatsapp.Client {

@@ -15,16 +15,16 @@ import (
 )
 
 type phoneCmd struct {
-	Port          int    `default:"8090" help:"Port of the simulator and its phone page, on loopback."`
-	WebhookURL    string `default:"http://127.0.0.1:8080/webhooks/whatsapp" help:"Where webhooks go."`
-	AppSecret     string `default:"dev" help:"Signs webhooks."`
-	VerifyToken   string `default:"dev" help:"Token of the webhook's handshake."`
-	Token         string `default:"dev" help:"Token that the Graph side asks for."`
-	PhoneNumberID string `default:"1001" help:"Id of the business's number."`
-	AccountID     string `default:"2001" help:"Id of the WhatsApp business account."`
-	BusinessPhone string `default:"+4570000000" help:"The business's number."`
-	Business      string `default:"Punchcard" help:"The business's name, as customers see it."`
-	Data          string `placeholder:"FILE" help:"Journal; without it everything is in memory."`
+	Port          int    `env:"PUNCHCARD_PHONE_PORT" default:"8090" help:"Port of the simulator and its phone page, on loopback."`
+	WebhookURL    string `env:"PUNCHCARD_PHONE_WEBHOOK_URL" default:"http://127.0.0.1:8080/webhooks/whatsapp" help:"Where webhooks go."`
+	AppSecret     string `env:"PUNCHCARD_PHONE_APP_SECRET" default:"dev" help:"Signs webhooks."`
+	VerifyToken   string `env:"PUNCHCARD_PHONE_VERIFY_TOKEN" default:"dev" help:"Token of the webhook's handshake."`
+	Token         string `env:"PUNCHCARD_PHONE_TOKEN" default:"dev" help:"Token that the Graph side asks for."`
+	PhoneNumberID string `env:"PUNCHCARD_PHONE_NUMBER_ID" default:"1001" help:"Id of the business's number."`
+	AccountID     string `env:"PUNCHCARD_PHONE_ACCOUNT_ID" default:"2001" help:"Id of the WhatsApp business account."`
+	BusinessPhone string `env:"PUNCHCARD_PHONE_BUSINESS_PHONE" default:"+4570000000" help:"The business's number."`
+	Business      string `env:"PUNCHCARD_PHONE_BUSINESS" default:"Punchcard" help:"The business's name, as customers see it."`
+	Data          string `env:"PUNCHCARD_PHONE_DATA" placeholder:"FILE" help:"Journal; without it everything is in memory."`
 }
 
 // Run runs the simulator alone, until it is told to stop.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 
 	"golang.org/x/sync/errgroup"
@@ -17,16 +16,14 @@ import (
 type serveCmd struct {
 	databaseFlags
 	temporalFlags
-	whatsappFlags
+	webhookFlags
 
-	Listen string `default:":8080" help:"Address of the API and the webhook."`
+	TemporalUI string `name:"temporal-ui" default:"http://localhost:8233" help:"Address of the Temporal UI, for links."`
+	Listen     string `default:":8080" help:"Address of the API and the webhook."`
 }
 
 // Run serves the API and dispatches, until it is told to stop.
 func (c serveCmd) Run(ctx context.Context) (err error) {
-	if len(c.WhatsappAppSecret) == 0 || c.WhatsappVerifyToken == "" {
-		return fmt.Errorf("webhooks cannot be verified: set --whatsapp-app-secret and --whatsapp-verify-token")
-	}
 	log := newLog(slog.LevelInfo)
 	s, err := openStore(ctx, c.Database)
 	if err != nil {

@@ -94,7 +94,8 @@ func (d *Dispatcher) loop(ctx context.Context, name string, b bell, work func(co
 				d.log.WarnContext(ctx, "dispatch cannot work just now and goes on trying", "loop", name, "error", err)
 			}
 			failing = true
-		} else if failing {
+		} else if failing && n > 0 {
+			// A round that found nothing to do proves nothing: what failed may only be waiting for its next try.
 			failing = false
 			d.log.InfoContext(ctx, "dispatch works again", "loop", name)
 		}

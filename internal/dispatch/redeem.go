@@ -2,8 +2,8 @@ package dispatch
 
 import (
 	"context"
-	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"punchcard"
@@ -51,7 +51,8 @@ func (r *routing) offerMenu() error {
 		if t := []rune(title); len(t) > maxRowTitle {
 			title = string(t[:maxRowTitle-1]) + "…"
 		}
-		menu.Rows = append(menu.Rows, fence.MenuRow{ID: redeemPayload + reward.Name, Title: title, Description: fmt.Sprintf("%d points", reward.Cost)})
+		cost := strings.ReplaceAll(inLanguage(rowCost, r.customer.Language, r.policy.Language), "{cost}", strconv.FormatInt(reward.Cost, 10))
+		menu.Rows = append(menu.Rows, fence.MenuRow{ID: redeemPayload + reward.Name, Title: title, Description: cost})
 	}
 	return r.reply(replyMenu, menu)
 }

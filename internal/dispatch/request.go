@@ -261,6 +261,28 @@ func (d *Dispatcher) Retry(ctx context.Context, run string) error {
 	return err
 }
 
+// RetryAll asks every stuck run with a reason (empty: any) to try its effect again: what they were stuck on has been mended. It
+// answers how many were asked.
+func (d *Dispatcher) RetryAll(ctx context.Context, reason string) (int, error) {
+	before, asked := "", 0
+	for {
+		runs, err := d.store.View(ctx).RunsOf(punchcard.RunStuck, "", reason, before, batch)
+		if err != nil || len(runs) == 0 {
+			return asked, err
+		}
+		for _, r := range runs {
+			before = r.ID
+			ok, err := d.wakeFrom(ctx, r.ID, punchcard.RunStuck, rules.SignalRetry)
+			if err != nil {
+				return asked, err
+			}
+			if ok {
+				asked++
+			}
+		}
+	}
+}
+
 // wakeFrom makes a run live that is held or stuck, and tells it. It answers false when the run is not.
 func (d *Dispatcher) wakeFrom(ctx context.Context, id string, from punchcard.RunStatus, kind rules.SignalKind) (bool, error) {
 	woken := false

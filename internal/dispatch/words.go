@@ -27,6 +27,9 @@ var own = map[string]map[string]string{
 	},
 }
 
+// rowCost is under each reward in the menu.
+var rowCost = map[string]string{"en": "{cost} points", "da": "{cost} point"}
+
 // menuButton is what opens the list of rewards.
 var menuButton = map[string]string{"en": "Rewards", "da": "Belønninger"}
 

@@ -76,6 +76,20 @@ func (tx *Tx) HeldRuns(journey string) ([]punchcard.Run, error) {
 	return list[punchcard.Run](tx.db.Where("journey = ? AND status = 'held'", journey).Order("id"))
 }
 
+// RunsOf lists runs of a status, of a journey and with a reason (empty: any), newest first, before the run with that id.
+func (tx *Tx) RunsOf(status punchcard.RunStatus, journey, reason, before string, limit int) ([]punchcard.Run, error) {
+	q := tx.db
+	for column, value := range map[string]string{"status": string(status), "journey": journey, "reason": reason} {
+		if value != "" {
+			q = q.Where(column+" = ?", value)
+		}
+	}
+	if before != "" {
+		q = q.Where("id < ?", before)
+	}
+	return list[punchcard.Run](q.Order("id DESC").Limit(limit))
+}
+
 // CountReplies counts the built-in replies of one kind that a customer was given since a moment.
 func (tx *Tx) CountReplies(customer, kind string, since time.Time) (int64, error) {
 	return count[punchcard.Run](tx.db.Where("customer_id = ? AND journey = ? AND entry_event = ? AND started_at > ?",

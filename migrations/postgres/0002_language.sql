@@ -7,6 +7,8 @@ ALTER TABLE customers ADD COLUMN muted_until timestamptz;       -- a person has 
 ALTER TABLE events ADD COLUMN target text NOT NULL DEFAULT ''; -- the one way into a journey that an event of ours is for
 CREATE INDEX customers_zone ON customers (zone, id);
 
+CREATE INDEX runs_stuck ON runs (id) WHERE status = 'stuck';
+
 CREATE TABLE handoffs (
     id          text        PRIMARY KEY,
     customer_id text        NOT NULL REFERENCES customers (id),
@@ -49,6 +51,7 @@ CREATE TABLE schedule_slots (
 -- +goose Down
 DROP TABLE schedule_slots, call_answers, handoffs;
 ALTER TABLE events DROP COLUMN target;
+DROP INDEX runs_stuck;
 DROP INDEX customers_zone;
 ALTER TABLE customers DROP COLUMN muted_until;
 ALTER TABLE customers DROP COLUMN zone;
