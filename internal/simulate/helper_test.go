@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"punchcard"
+	"punchcard/activities"
 	"punchcard/internal/dispatch"
 	"punchcard/internal/simulate"
 	"punchcard/internal/store"
@@ -75,13 +76,16 @@ type bundle struct {
 	language string
 }
 
-func setup(t *testing.T, s *store.Store, program fs.FS) *bundle {
+func setup(t *testing.T, s *store.Store, program fs.FS, caller ...activities.Caller) *bundle {
 	t.Helper()
 	clock := punchcard.NewManualClock(monday)
 	wa := &outbox{}
 	b := &bundle{World: simulate.NewWorld(s, clock, wa, quiet), t: t, wa: wa, ctx: context.Background(), last: map[string]int{}, language: "en"}
+	if len(caller) > 0 {
+		b.Activities.Caller = caller[0]
+	}
 	p, problems := rules.Load(program)
-	require.Empty(t, problems)
+	require.Empty(t, problems.Errors())
 	_, _, err := b.Fence.Catalog.Publish(b.ctx, p)
 	require.NoError(t, err)
 	require.NoError(t, s.Update(b.ctx, func(tx *store.Tx) error {
@@ -239,6 +243,17 @@ func with(files map[string]string) fs.FS {
 	})
 	for path, text := range files {
 		out[path] = &fstest.MapFile{Data: []byte(text)}
+	}
+	return out
+}
+
+// add is a program with one more file.
+func add(program fs.FS, path, text string) fs.FS {
+	out := fstest.MapFS{path: &fstest.MapFile{Data: []byte(text)}}
+	for p, f := range program.(fstest.MapFS) {
+		if p != path {
+			out[p] = f
+		}
 	}
 	return out
 }

@@ -20,14 +20,17 @@ type World struct {
 	Fence    *fence.Fence
 	Dispatch *dispatch.Dispatcher
 	Engine   *Engine
+	// Activities may be given a Caller before the first run starts.
+	Activities *activities.Activities
 }
 
 // NewWorld puts a deployment together over a migrated database, whose clock becomes clock. Messages go to sender.
 func NewWorld(s *store.Store, clock *punchcard.ManualClock, sender activities.Sender, log *slog.Logger) *World {
 	s.UseClock(clock)
 	f := fence.New(s)
-	engine := NewEngine(clock, &activities.Activities{Fence: f, Sender: sender, Log: log})
-	return &World{Clock: clock, Store: s, Fence: f, Dispatch: dispatch.New(f, engine, log), Engine: engine}
+	acts := &activities.Activities{Fence: f, Sender: sender, Log: log}
+	engine := NewEngine(clock, acts)
+	return &World{Clock: clock, Store: s, Fence: f, Dispatch: dispatch.New(f, engine, log), Engine: engine, Activities: acts}
 }
 
 // Settle does all that is to be done now.
@@ -47,17 +50,27 @@ func (w *World) Settle(ctx context.Context) error {
 	}
 }
 
+// scheduleStep is how far time goes at most between two looks at a program's schedules: every zone's offset is a multiple of it.
+const scheduleStep = 15 * time.Minute
+
 // maxWakes bounds how often Advance stops on its way, so that a run that wakes itself for ever is an error.
 const maxWakes = 100_000
 
 // Advance lets time pass, stopping wherever a wait is over.
 func (w *World) Advance(ctx context.Context, d time.Duration) error {
 	end := w.Clock.Now().Add(d)
+	policy, err := w.Fence.Catalog.Current(ctx)
+	if err != nil {
+		return err
+	}
 	for range maxWakes {
 		if err := w.Settle(ctx); err != nil {
 			return err
 		}
 		due, ok := w.Engine.NextDue()
+		if next := w.Clock.Now().Truncate(scheduleStep).Add(scheduleStep); policy.Scheduled() && (!ok || next.Before(due)) {
+			due, ok = next, true
+		}
 		if !ok || due.After(end) {
 			w.Clock.Advance(end.Sub(w.Clock.Now()))
 			return w.Settle(ctx)
