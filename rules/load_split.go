@@ -53,6 +53,7 @@ func (x *journeyCheck) split(n, value *node, id, next string, f frame) (falls bo
 	} else if arms == 0 && value != nil && value.shape == list {
 		x.at(value, "at least one arm with a weight is expected")
 	}
+	falls = falls || arms == 0 // reported already
 	// What no arm is named for cannot come; an edge keeps the plan whole for a reader who does not know that.
 	edges[OutcomeNext] = next
 	x.put(n, id, Node{Kind: KindSplit, Label: strings.TrimSpace("split " + s.Name), Next: edges}, &Step{Split: s})

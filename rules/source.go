@@ -368,6 +368,12 @@ func (c *checker) convertPair(n *node, from *ast.MappingValueNode, depth int) {
 	default:
 		c.report(tokenPosition(n.src, from.Key.GetToken()), "", "a key is a plain word")
 	}
+	if _, missing := from.Value.(*ast.NullNode); missing && strings.ContainsAny(key.value, "()\"") && key.value != "" {
+		// {where: f(a, b)}: YAML has cut the value in two.
+		c.report(key.position(), "", "inside { } a comma ends the value: put the whole of it in quotes")
+		n.pairs = append(n.pairs, pair{key: key, value: key})
+		return
+	}
 	value := c.convert(n.src, from.Value, depth+1)
 	if _, ok := from.Value.(*ast.NullNode); ok {
 		value.line, value.col = key.line, key.col

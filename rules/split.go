@@ -3,6 +3,7 @@ package rules
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"math"
 )
 
 // Split divides customers among arms, by weight. A customer belongs to the same arm each time, in every version of the journey
@@ -20,21 +21,17 @@ type SplitArm struct {
 }
 
 // Arm is the arm that a customer belongs to in a journey. It depends on nothing else: not on the plan's version, not on the
-// run. The arms lie one after another on a line of the customer's, so that a greater weight of the last moves only those
-// customers who come to it.
+// run, not on the order of the arms. Each arm draws a lot for the customer, by its weight, and the highest has them: so an arm
+// that grows takes customers from the others and moves no one else, and one that shrinks or goes only gives its own away.
 func (s *Split) Arm(journey, customer string) SplitArm {
-	total := uint64(0)
+	best, highest := SplitArm{}, math.Inf(-1)
 	for _, a := range s.Arms {
-		total += uint64(a.Weight)
-	}
-	sum := sha256.Sum256([]byte(journey + "\x00" + s.Name + "\x00" + customer))
-	// 53 bits, as a fraction of the whole: exact, and the remainder that an integer division would favour is nothing.
-	at := float64(binary.BigEndian.Uint64(sum[:8])>>11) / (1 << 53) * float64(total)
-	for _, a := range s.Arms {
-		if at < float64(a.Weight) {
-			return a
+		sum := sha256.Sum256([]byte(journey + "\x00" + s.Name + "\x00" + a.Name + "\x00" + customer))
+		// 53 bits, as a fraction that is neither 0 nor 1.
+		drawn := (float64(binary.BigEndian.Uint64(sum[:8])>>11) + 0.5) / (1 << 53)
+		if lot := float64(a.Weight) / -math.Log(drawn); lot > highest {
+			best, highest = a, lot
 		}
-		at -= float64(a.Weight)
 	}
-	return s.Arms[len(s.Arms)-1]
+	return best
 }
