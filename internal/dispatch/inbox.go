@@ -213,8 +213,7 @@ func delivered(tx *store.Tx, m *punchcard.Message) error {
 	if err != nil || g == nil || g.CapturedBy != capturedByDelivery {
 		return err
 	}
-	_, err = capture(tx, g, -1)
-	return err
+	return capture(tx, g, -1)
 }
 
 // takePreference takes over a stop that the customer said to WhatsApp itself. A resume changes nothing: coming back needs a

@@ -170,11 +170,12 @@ func check(p fence.Published, in Incoming, now time.Time) (taken, error) {
 	if t.event.Properties, err = schema.Normalize(in.Properties); err != nil {
 		return taken{}, valueError(err, "properties")
 	}
-	if in.OccurredAt.IsZero() {
+	switch {
+	case in.OccurredAt.IsZero():
 		t.event.OccurredAt = now
-	} else if in.OccurredAt.After(now.Add(futureSlack)) {
+	case in.OccurredAt.After(now.Add(futureSlack)):
 		return taken{}, punchcard.Errorf(punchcard.CodeInvalid, "it has not happened yet: occurred_at is after now (%s)", now.Format(time.RFC3339)).In("occurred_at")
-	} else if in.OccurredAt.Year() < 1970 {
+	case in.OccurredAt.Year() < 1970:
 		return taken{}, punchcard.Errorf(punchcard.CodeInvalid, "occurred_at is before 1970").In("occurred_at")
 	}
 	if t.event.Profile, err = checkProfile(p.Program, in.Profile); err != nil {

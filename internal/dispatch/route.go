@@ -174,7 +174,7 @@ func (r *routing) useCodes() error {
 		if grant == nil || grant.CustomerID != r.customer.ID || grant.CapturedBy != r.event.Name || expired(grant, r.event.OccurredAt) {
 			continue
 		}
-		if _, err := capture(r.tx, grant, r.event.Depth); err != nil {
+		if err := capture(r.tx, grant, r.event.Depth); err != nil {
 			return err
 		}
 	}
@@ -185,13 +185,13 @@ func expired(g *punchcard.Grant, at time.Time) bool {
 	return g.ExpiresAt != nil && !g.ExpiresAt.After(at)
 }
 
-// capture uses a grant and raises that, when it was a redemption. It answers false when the grant is over already.
-func capture(tx *store.Tx, g *punchcard.Grant, depth int) (bool, error) {
+// capture uses a grant and raises that, when it was a redemption. One that is over already stays as it is.
+func capture(tx *store.Tx, g *punchcard.Grant, depth int) error {
 	ok, err := tx.CaptureGrant(g)
 	if err != nil || !ok || g.RedemptionID == "" {
-		return ok, err
+		return err
 	}
-	return true, fence.Raise(tx, g.CustomerID, punchcard.EventRedemptionCaptured, map[string]any{
+	return fence.Raise(tx, g.CustomerID, punchcard.EventRedemptionCaptured, map[string]any{
 		"redemption_id": g.RedemptionID, "reward": g.Reward, "value": g.Value,
 	}, depth)
 }
