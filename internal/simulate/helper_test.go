@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -161,8 +161,7 @@ func (b *bundle) messages(phone string) []string {
 	require.NoError(b.t, err)
 	var out []string
 	n := 0
-	for i := len(all) - 1; i >= 0; i-- {
-		m := all[i]
+	for _, m := range slices.Backward(all) {
 		if m.Direction != punchcard.Outbound {
 			continue
 		}
@@ -196,8 +195,7 @@ func (b *bundle) outcomes(phone string) []string {
 	runs, err := b.Store.View(b.ctx).Runs(b.customer(phone).ID, "", 200)
 	require.NoError(b.t, err)
 	var out []string
-	for i := len(runs) - 1; i >= 0; i-- {
-		r := runs[i]
+	for _, r := range slices.Backward(runs) {
 		switch {
 		case r.Journey == punchcard.BuiltinReply:
 		case r.Status == punchcard.RunEnded:
@@ -225,20 +223,3 @@ func (b *bundle) join(phone string) {
 }
 
 func coffee() fs.FS { return programs.Coffee() }
-
-// with is the coffee program with some files in another wording.
-func with(files map[string]string) fs.FS {
-	out := fstest.MapFS{}
-	_ = fs.WalkDir(coffee(), ".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		data, err := fs.ReadFile(coffee(), path)
-		out[path] = &fstest.MapFile{Data: data}
-		return err
-	})
-	for path, text := range files {
-		out[path] = &fstest.MapFile{Data: []byte(text)}
-	}
-	return out
-}
