@@ -3,6 +3,8 @@ package dispatch
 import (
 	"context"
 	"fmt"
+	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -170,6 +172,9 @@ func check(p fence.Published, in Incoming, now time.Time) (taken, error) {
 	if t.event.Properties, err = schema.Normalize(in.Properties); err != nil {
 		return taken{}, valueError(err, "properties")
 	}
+	if err := bounded("properties", t.event.Properties); err != nil {
+		return taken{}, err
+	}
 	switch {
 	case in.OccurredAt.IsZero():
 		t.event.OccurredAt = now
@@ -312,6 +317,32 @@ func valueError(err error, under string) *punchcard.Error {
 		}
 	}
 	return e.In(under)
+}
+
+// maxNumber bounds the numbers of an event, below and above zero, so that many of them can be summed.
+const maxNumber = 1e12
+
+// bounded refuses an event whose properties, in canonical form, hold a number beyond the bounds.
+func bounded(path string, value any) error {
+	switch v := value.(type) {
+	case map[string]any:
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			if err := bounded(path+"."+name, v[name]); err != nil {
+				return err
+			}
+		}
+	case []any:
+		for i, item := range v {
+			if err := bounded(fmt.Sprintf("%s[%d]", path, i), item); err != nil {
+				return err
+			}
+		}
+	default:
+		if n, ok := number(v); ok && math.Abs(n) > maxNumber {
+			return punchcard.Errorf(punchcard.CodeInvalid, "%s is too large: a number is at most 1,000,000,000,000 below or above zero", path).In(path)
+		}
+	}
+	return nil
 }
 
 // name checks a name that a backend has given something.

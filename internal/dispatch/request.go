@@ -100,11 +100,13 @@ func fitting(p *rules.Program, j *rules.Journey, properties map[string]any) (rul
 			continue
 		}
 		entry, err := schema.Normalize(properties)
-		if err == nil {
+		if err != nil {
+			err = valueError(err, "properties")
+		} else if err = bounded("properties", entry); err == nil {
 			return enter, entry, nil
 		}
 		if first == nil {
-			first = valueError(err, "properties")
+			first = err
 		}
 	}
 	if first == nil {
