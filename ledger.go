@@ -2,7 +2,8 @@ package punchcard
 
 import "time"
 
-// Points move between accounts of one customer, and to and from outside. A customer's balance is what stands in Available.
+// PointsAccount is where points stand. They move between the accounts of one customer, and to and from outside; the balance
+// is what stands in PointsAvailable.
 type PointsAccount string
 
 // The accounts.

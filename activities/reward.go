@@ -38,8 +38,7 @@ func (a *Activities) Reward(ctx context.Context, in Input) (rules.Result, error)
 		}
 		grant := punchcard.Grant{RunID: p.Run.ID, Status: punchcard.GrantGiven}
 		err = give(p, reward, &grant)
-		var refused errRefused
-		if errors.As(err, &refused) {
+		if refused, ok := errors.AsType[errRefused](err); ok {
 			bind(p, punchcard.Ref{Kind: punchcard.RefRefusal, Reward: name, Reason: refused.code})
 			return because(done(rules.OutcomeRefused), refused.code), nil
 		}
@@ -77,8 +76,7 @@ func (a *Activities) Redeem(ctx context.Context, in Input) (rules.Result, error)
 			grant.Cost = reward.Cost
 		}
 		err = give(p, reward, &grant)
-		var refused errRefused
-		if errors.As(err, &refused) {
+		if refused, ok := errors.AsType[errRefused](err); ok {
 			bind(p, punchcard.Ref{Kind: punchcard.RefRefusal, Reward: name, Reason: refused.code})
 			redemption.Status, redemption.Reason, redemption.EndedAt = punchcard.RedemptionRefused, refused.code, &p.Tx.Now
 			return because(done(rules.OutcomeRefused), refused.code), p.Tx.SaveRedemption(redemption)

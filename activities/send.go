@@ -230,7 +230,7 @@ func (a *Activities) outcome(p *fence.Pass, m *punchcard.Message, accepted whats
 func backoff(attempts int) time.Duration {
 	pause := 5 * time.Second << min(max(attempts-1, 0), 6)
 	pause = min(pause, 5*time.Minute)
-	return pause + time.Duration(rand.Int64N(int64(pause)/5+1)) //nolint:gosec // spreading load needs no secrecy
+	return pause + time.Duration(rand.Int64N(int64(pause)/5+1)) // spreading load needs no secrecy
 }
 
 type address struct{ phone, userID string }

@@ -16,8 +16,8 @@ import (
 	"punchcard"
 )
 
-// requestTimeout bounds the work on one request.
-const requestTimeout = 30 * time.Second
+// requestTimeout bounds the work on one request: a database that is locked or away shows as 503 while the caller still waits.
+const requestTimeout = 12 * time.Second
 
 type contextKey int
 

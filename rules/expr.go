@@ -31,6 +31,9 @@ func (e *Expr) Source() string {
 	return e.source
 }
 
+// absent is the Kind of a failure for want of a value.
+const absent = "a value is missing"
+
 // EvalError says where an expression failed and how. Its text holds no value: it may be logged. Unwrap gives what a function
 // of the Env answered, if that is why: then it is worth trying again, otherwise it is not.
 type EvalError struct {
@@ -139,7 +142,7 @@ func failureKind(err error) string {
 	text := err.Error()
 	switch {
 	case strings.Contains(text, "nil"):
-		return "a value is missing"
+		return absent
 	case strings.Contains(text, "out of range"):
 		return "the list is too short"
 	case strings.Contains(text, "memory budget"):

@@ -55,3 +55,7 @@ func (p *Program) Scheduled() bool {
 	}
 	return false
 }
+
+// Absent tells that an expression failed because an optional value that it reads is absent. That is an ordinary case, unlike all
+// other failures: an order without a cart.
+func (e *EvalError) Absent() bool { return e.Kind == absent }

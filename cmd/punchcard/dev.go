@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -110,19 +111,19 @@ func (d *dev) onClose(fn func() error) { d.closers = append(d.closers, fn) }
 // close closes what was opened, the last first.
 func (d *dev) close() error {
 	var errs []error
-	for i := len(d.closers) - 1; i >= 0; i-- {
-		errs = append(errs, d.closers[i]())
+	for _, fn := range slices.Backward(d.closers) {
+		errs = append(errs, fn())
 	}
 	return errors.Join(errs...)
 }
 
 // open brings up all that the work needs: the ports, the data, Temporal, WhatsApp's stand-in.
 func (d *dev) open(ctx context.Context) (err error) {
-	if d.api, err = listen(loopback(d.Port), "--port (make run PORT=…)"); err != nil {
+	if d.api, err = listen(ctx, loopback(d.Port), "--port (make run PORT=…)"); err != nil {
 		return err
 	}
 	d.onClose(ignoreClosed(d.api))
-	if d.phone, err = listen(loopback(d.PhonePort), "--phone-port (make run PHONE_PORT=…)"); err != nil {
+	if d.phone, err = listen(ctx, loopback(d.PhonePort), "--phone-port (make run PHONE_PORT=…)"); err != nil {
 		return err
 	}
 	d.onClose(ignoreClosed(d.phone))
@@ -148,7 +149,8 @@ func (d *dev) open(ctx context.Context) (err error) {
 	}
 	d.temporal, err = devserver.Start(ctx, d.temporalOptions(path))
 	if err != nil {
-		return err
+		hints := strings.NewReplacer("--temporal-port", "--temporal-port (make run TEMPORAL_PORT=…)", "--ui-port", "--ui-port (make run UI_PORT=…)")
+		return errors.New(hints.Replace(err.Error()))
 	}
 	d.onClose(d.temporal.Stop)
 	return d.openPhone(ctx)
@@ -273,10 +275,10 @@ func (d *dev) work(ctx context.Context) error {
 		case err := <-fatal:
 			return err
 		case err := <-d.temporal.Done():
-			if ctx.Err() != nil {
-				return nil
+			if ctx.Err() == nil {
+				return fmt.Errorf("the Temporal dev server is gone: %w", err)
 			}
-			return fmt.Errorf("the Temporal dev server is gone: %w", err)
+			return nil // it was told to end, as all were
 		}
 	})
 	d.greet()

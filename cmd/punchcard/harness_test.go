@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -404,9 +405,7 @@ func cart(id, phone, cart string, total float64) object {
 
 func order(id, phone string, more object) object {
 	properties := object{"order_id": "number-of-" + id, "total": 20}
-	for k, v := range more {
-		properties[k] = v
-	}
+	maps.Copy(properties, more)
 	return event(id, "order.placed", phone, properties)
 }
 

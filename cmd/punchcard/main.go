@@ -34,8 +34,9 @@ type cli struct {
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	os.Exit(run(ctx, os.Args[1:]))
+	code := run(ctx, os.Args[1:])
+	stop()
+	os.Exit(code)
 }
 
 // run parses and runs one command, and answers the process's exit code.
@@ -79,7 +80,7 @@ func loadSecretFiles() {
 		if !ok || !strings.HasPrefix(name, "PUNCHCARD_") || os.Getenv(target) != "" {
 			continue
 		}
-		content, err := os.ReadFile(path) //nolint:gosec // the operator names the file
+		content, err := os.ReadFile(path)
 		if err != nil {
 			fmt.Fprintf(os.Stderr, "punchcard: %s: %v\n", name, err)
 			continue
@@ -92,8 +93,8 @@ type versionCmd struct{}
 
 // Run says the version that the binary was built from.
 func (versionCmd) Run() error {
-	fmt.Println("punchcard", version())
-	return nil
+	_, err := fmt.Println("punchcard", version())
+	return err
 }
 
 // version is the module's version, or the commit for a build from a checkout.

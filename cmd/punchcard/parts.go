@@ -133,8 +133,9 @@ func newActivities(f *fence.Fence, sender activities.Sender, caller activities.C
 }
 
 // listen opens a port. The error names the flag that chooses another.
-func listen(address, flag string) (net.Listener, error) {
-	l, err := net.Listen("tcp", address)
+func listen(ctx context.Context, address, flag string) (net.Listener, error) {
+	var config net.ListenConfig
+	l, err := config.Listen(ctx, "tcp", address)
 	if err != nil {
 		if strings.Contains(err.Error(), "address already in use") {
 			_, port, _ := net.SplitHostPort(address)

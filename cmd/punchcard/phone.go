@@ -30,7 +30,7 @@ type phoneCmd struct {
 // Run runs the simulator alone, until it is told to stop.
 func (c phoneCmd) Run(ctx context.Context) (err error) {
 	log := newLog(slog.LevelInfo)
-	l, err := listen(loopback(c.Port), "--port")
+	l, err := listen(ctx, loopback(c.Port), "--port")
 	if err != nil {
 		return err
 	}

@@ -38,7 +38,7 @@ func (c serveCmd) Run(ctx context.Context) (err error) {
 	if err := workflows.EnsureSearchAttributes(ctx, tc, c.TemporalNamespace); err != nil {
 		return err
 	}
-	l, err := listen(c.Listen, "--listen")
+	l, err := listen(ctx, c.Listen, "--listen")
 	if err != nil {
 		return err
 	}

@@ -45,9 +45,10 @@ func (p *pages) workflows(t require.TestingT, query string) []*workflowpb.Workfl
 		page, err := p.client.ListWorkflow(background, request)
 		require.NoError(t, err)
 		all = append(all, page.GetExecutions()...)
-		if request.NextPageToken = page.GetNextPageToken(); len(request.NextPageToken) == 0 {
+		if len(page.GetNextPageToken()) == 0 {
 			return all
 		}
+		request.NextPageToken = page.GetNextPageToken()
 	}
 }
 

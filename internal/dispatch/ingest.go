@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -172,11 +174,15 @@ func check(p fence.Published, in Incoming, now time.Time) (taken, error) {
 	if t.event.Properties, err = schema.Normalize(in.Properties); err != nil {
 		return taken{}, valueError(err, "properties")
 	}
-	if in.OccurredAt.IsZero() {
+	if err := bounded("properties", t.event.Properties); err != nil {
+		return taken{}, err
+	}
+	switch {
+	case in.OccurredAt.IsZero():
 		t.event.OccurredAt = now
-	} else if in.OccurredAt.After(now.Add(futureSlack)) {
+	case in.OccurredAt.After(now.Add(futureSlack)):
 		return taken{}, punchcard.Errorf(punchcard.CodeInvalid, "it has not happened yet: occurred_at is after now (%s)", now.Format(time.RFC3339)).In("occurred_at")
-	} else if in.OccurredAt.Year() < 1970 {
+	case in.OccurredAt.Year() < 1970:
 		return taken{}, punchcard.Errorf(punchcard.CodeInvalid, "occurred_at is before 1970").In("occurred_at")
 	}
 	if t.event.Profile, err = checkProfile(p.Program, in.Profile); err != nil {
@@ -318,6 +324,32 @@ func valueError(err error, under string) *punchcard.Error {
 		}
 	}
 	return e.In(under)
+}
+
+// maxNumber bounds the numbers of an event, below and above zero, so that many of them can be summed.
+const maxNumber = 1e12
+
+// bounded refuses an event whose properties, in canonical form, hold a number beyond the bounds.
+func bounded(path string, value any) error {
+	switch v := value.(type) {
+	case map[string]any:
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			if err := bounded(path+"."+name, v[name]); err != nil {
+				return err
+			}
+		}
+	case []any:
+		for i, item := range v {
+			if err := bounded(fmt.Sprintf("%s[%d]", path, i), item); err != nil {
+				return err
+			}
+		}
+	default:
+		if n, ok := number(v); ok && math.Abs(n) > maxNumber {
+			return punchcard.Errorf(punchcard.CodeInvalid, "%s is too large: a number is at most 1,000,000,000,000 below or above zero", path).In(path)
+		}
+	}
+	return nil
 }
 
 // name checks a name that a backend has given something.

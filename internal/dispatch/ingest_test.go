@@ -94,6 +94,7 @@ func TestIngestRefuses(t *testing.T) {
 		"is not one of ours":                 sound(func(in *dispatch.Incoming) { in.Customer.ID = "me" }),
 		"no customer with that id":           sound(func(in *dispatch.Incoming) { in.Customer.ID = punchcard.NewID(punchcard.PrefixCustomer) }),
 		"a number is expected, not a string": sound(func(in *dispatch.Incoming) { in.Properties["total"] = "ten" }),
+		"properties.total is too large":      sound(func(in *dispatch.Incoming) { in.Properties["total"] = -1.1e12 }),
 		"has not happened yet":               sound(func(in *dispatch.Incoming) { in.OccurredAt = time.Now().Add(time.Hour) }),
 		"before 1970":                        sound(func(in *dispatch.Incoming) { in.OccurredAt = time.Unix(-1, 0) }),
 		"is not a language":                  sound(func(in *dispatch.Incoming) { in.Profile.Language = "klingon!" }),
@@ -111,6 +112,35 @@ func TestIngestRefuses(t *testing.T) {
 	customers, err := b.store.View(b.ctx).CustomersAfter("", 10)
 	require.NoError(t, err)
 	require.Empty(t, customers, "what is refused leaves nobody behind")
+}
+
+// Numbers up to the largest are taken; larger ones are refused wherever they stand.
+func TestNumbersAreBounded(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, open func() *store.Store) {
+		b := setup(t, open())
+		anna := dispatch.Reference{ExternalID: "anna"}
+		most, least := order("e1", anna), order("e2", anna)
+		most.Properties["total"], least.Properties["total"] = 1e12, -1e12
+		receipt, err := b.d.Ingest(b.ctx, []dispatch.Incoming{most, least})
+		require.NoError(t, err)
+		require.Equal(t, 2, receipt.Accepted)
+		b.drain()
+		parked, err := b.store.View(b.ctx).ParkedEvents(0, 10)
+		require.NoError(t, err)
+		require.Empty(t, parked)
+		c, err := b.d.Resolve(b.ctx, anna)
+		require.NoError(t, err)
+
+		cart := map[string]any{"cart_id": "c1", "total": 50, "items": []any{
+			map[string]any{"name": "Mug", "price": 1}, map[string]any{"name": "Moon", "price": 1e12 + 1},
+		}}
+		receipt, err = b.d.Ingest(b.ctx, []dispatch.Incoming{{ID: "c1", Name: "cart.updated", Customer: anna, Properties: cart}})
+		require.NoError(t, err)
+		require.Equal(t, "properties.items[1].price", receipt.Rejected[0].Err.Field)
+		_, err = b.d.StartRun(b.ctx, "abandoned-cart", c.ID, cart, "")
+		require.ErrorContains(t, err, "properties.items[1].price is too large")
+	})
 }
 
 func TestIngest(t *testing.T) {

@@ -193,7 +193,7 @@ func (r *routing) reply(kind string, menu *fence.Menu) error {
 		return err
 	}
 	text, ok := r.policy.Replies[kind]
-	words := ""
+	var words string
 	if ok {
 		if words, err = text.Render(r.customer.Language, env); err != nil {
 			return r.failed(err, "reply "+kind)

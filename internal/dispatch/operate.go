@@ -82,7 +82,7 @@ func (d *Dispatcher) endRuns(ctx context.Context, journey string, version int, r
 			left := false
 			err := d.store.Update(ctx, func(tx *store.Tx) error {
 				left = false
-				_, run, _, err := d.lockRun(ctx, tx, r.ID)
+				run, _, err := d.lockRun(ctx, tx, r.ID)
 				if err != nil || run.Status == punchcard.RunEnded {
 					return err
 				}

@@ -59,23 +59,23 @@ func (r *routing) offerMenu() error {
 
 // chose asks for the reward of the row that the customer chose.
 func (r *routing) chose(reward string) error {
-	if _, err := redeemable(r.policy.Program, reward); err != nil {
+	if err := redeemable(r.policy.Program, reward); err != nil {
 		return r.reply(replyNothing, nil) // the catalog has changed since the menu was shown
 	}
 	_, err := requestRedemption(r.tx, r.customer.ID, reward, "", r.event.Depth)
 	return err
 }
 
-// redeemable is the reward of that name, if it can be had for points.
-func redeemable(p *rules.Program, name string) (*rules.Reward, error) {
+// redeemable refuses a reward that cannot be had for points.
+func redeemable(p *rules.Program, name string) error {
 	reward := p.Rewards[name]
 	if reward == nil {
-		return nil, punchcard.Errorf(punchcard.CodeNotFound, "there is no reward %q in the program", name).In("reward").Because("unknown_reward")
+		return punchcard.Errorf(punchcard.CodeNotFound, "there is no reward %q in the program", name).In("reward").Because("unknown_reward")
 	}
 	if reward.Cost <= 0 {
-		return nil, punchcard.Errorf(punchcard.CodeInvalid, "reward %q has no cost in points, so it cannot be asked for", name).In("reward").Because("not_for_points")
+		return punchcard.Errorf(punchcard.CodeInvalid, "reward %q has no cost in points, so it cannot be asked for", name).In("reward").Because("not_for_points")
 	}
-	return reward, nil
+	return nil
 }
 
 // requestRedemption stores the wish and raises it.
@@ -99,7 +99,7 @@ func (d *Dispatcher) RequestRedemption(ctx context.Context, customer, reward, re
 	if err != nil {
 		return nil, err
 	}
-	if _, err := redeemable(policy.Program, reward); err != nil {
+	if err := redeemable(policy.Program, reward); err != nil {
 		return nil, err
 	}
 	if len(policy.Entering(punchcard.EventRedemptionRequested)) == 0 {

@@ -105,11 +105,13 @@ func fitting(p *rules.Program, j *rules.Journey, properties map[string]any) (rul
 			continue
 		}
 		entry, err := schema.Normalize(properties)
-		if err == nil {
+		if err != nil {
+			err = valueError(err, "properties")
+		} else if err = bounded("properties", entry); err == nil {
 			return enter, entry, nil
 		}
 		if first == nil {
-			first = valueError(err, "properties")
+			first = err
 		}
 	}
 	if first == nil {
@@ -136,7 +138,7 @@ func (d *Dispatcher) Decide(ctx context.Context, id string, approve bool, by, no
 	}
 	var approval *punchcard.Approval
 	err = d.store.Update(ctx, func(tx *store.Tx) error {
-		_, run, journey, err := d.lockRun(ctx, tx, found.RunID)
+		run, journey, err := d.lockRun(ctx, tx, found.RunID)
 		if err != nil {
 			return err
 		}
@@ -174,24 +176,23 @@ func (d *Dispatcher) Decide(ctx context.Context, id string, approve bool, by, no
 const maxNote = 2000
 
 // lockRun locks a run's customer and the run, and reads its journey.
-func (d *Dispatcher) lockRun(ctx context.Context, tx *store.Tx, id string) (*punchcard.Customer, *punchcard.Run, *rules.Journey, error) {
+func (d *Dispatcher) lockRun(ctx context.Context, tx *store.Tx, id string) (*punchcard.Run, *rules.Journey, error) {
 	row, err := tx.Run(id)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
 	if row == nil {
-		return nil, nil, nil, punchcard.Errorf(punchcard.CodeNotFound, "there is no run with that id")
+		return nil, nil, punchcard.Errorf(punchcard.CodeNotFound, "there is no run with that id")
 	}
-	c, err := tx.LockCustomer(row.CustomerID)
-	if err != nil {
-		return nil, nil, nil, err
+	if _, err := tx.LockCustomer(row.CustomerID); err != nil {
+		return nil, nil, err
 	}
 	run, err := tx.LockRun(id)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
 	_, journey, err := d.fence.Catalog.Journey(ctx, run.Version, run.Journey)
-	return c, run, journey, err
+	return run, journey, err
 }
 
 // Pause holds a journey's runs before their next effect, and those that start. The error is CodeNotFound for a journey that
@@ -288,7 +289,7 @@ func (d *Dispatcher) wakeFrom(ctx context.Context, id string, from punchcard.Run
 	woken := false
 	err := d.store.Update(ctx, func(tx *store.Tx) error {
 		woken = false
-		_, run, _, err := d.lockRun(ctx, tx, id)
+		run, _, err := d.lockRun(ctx, tx, id)
 		if err != nil || run.Status != from {
 			return err
 		}

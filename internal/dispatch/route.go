@@ -2,7 +2,9 @@ package dispatch
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"math"
 	"time"
@@ -206,8 +208,13 @@ func (r *routing) failed(err error, where string) error {
 	if cause := fence.Cause(err); cause != nil {
 		return cause
 	}
+	level := slog.LevelWarn
+	var e *rules.EvalError
+	if errors.As(err, &e) && e.Absent() {
+		level = slog.LevelDebug
+	}
 	if err != nil {
-		r.d.log.WarnContext(r.ctx, "an expression failed and counts as false", "where", where, "event", r.event.Name, "seq", r.event.Seq, "error", err)
+		r.d.log.Log(r.ctx, level, "an expression failed and counts as false", "where", where, "event", r.event.Name, "seq", r.event.Seq, "error", err)
 	}
 	return nil
 }

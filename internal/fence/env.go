@@ -200,8 +200,7 @@ func tierNow(tx *store.Tx, p *rules.Program, customer string) (string, error) {
 // Cause is what made an expression fail other than itself: the error of a query that one of its functions made. It is nil for
 // an expression that failed by its own fault, which counts as false.
 func Cause(err error) error {
-	var e *rules.EvalError
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*rules.EvalError](err); ok {
 		return e.Unwrap()
 	}
 	return nil

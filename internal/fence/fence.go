@@ -22,7 +22,6 @@ func New(s *store.Store) *Fence { return &Fence{Store: s, Catalog: NewCatalog(s)
 
 // Pass is an effect that has passed: what it may read and change, under the locks of its customer and its run.
 type Pass struct {
-	Ctx      context.Context
 	Tx       *store.Tx
 	Run      *punchcard.Run
 	Customer *punchcard.Customer
@@ -108,7 +107,7 @@ func (f *Fence) do(ctx context.Context, run string, e rules.Effect, act Act, ask
 			return err
 		}
 		p := &Pass{
-			Ctx: ctx, Tx: tx, Run: r, Customer: customer, Program: program, Policy: policy, Journey: journey,
+			Tx: tx, Run: r, Customer: customer, Program: program, Policy: policy, Journey: journey,
 			Step: journey.Steps[e.Node], Effect: e,
 		}
 		if p.Step == nil {

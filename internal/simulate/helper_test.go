@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -165,8 +165,7 @@ func (b *bundle) messages(phone string) []string {
 	require.NoError(b.t, err)
 	var out []string
 	n := 0
-	for i := len(all) - 1; i >= 0; i-- {
-		m := all[i]
+	for _, m := range slices.Backward(all) {
 		if m.Direction != punchcard.Outbound {
 			continue
 		}
@@ -200,8 +199,7 @@ func (b *bundle) outcomes(phone string) []string {
 	runs, err := b.Store.View(b.ctx).Runs(b.customer(phone).ID, "", 200)
 	require.NoError(b.t, err)
 	var out []string
-	for i := len(runs) - 1; i >= 0; i-- {
-		r := runs[i]
+	for _, r := range slices.Backward(runs) {
 		switch {
 		case r.Journey == punchcard.BuiltinReply:
 		case r.Status == punchcard.RunEnded:

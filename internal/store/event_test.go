@@ -428,3 +428,25 @@ func TestMilestonesAndEarnings(t *testing.T) {
 		require.True(h.t, store.IsDuplicate(err), "%v", err)
 	})
 }
+
+// Hundreds of the largest numbers that dispatch takes add up exactly.
+func TestTotalsOfTheLargestNumbers(t *testing.T) {
+	t.Parallel()
+	each(t, func(h *house) {
+		c := h.customer("1")
+		h.do(func(tx *store.Tx) error {
+			for range 900 {
+				e := &punchcard.Event{CustomerID: c.ID, Name: "order.placed", OccurredAt: monday}
+				if err := tx.Count(e, map[string]float64{"most": 1e12, "least": -1e12}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		for field, want := range map[string]float64{"most": 900e12, "least": -900e12} {
+			have, err := h.view().Total(c.ID, "order.placed", field, 0)
+			require.NoError(h.t, err)
+			require.InDelta(h.t, want, have, 0, field)
+		}
+	})
+}

@@ -110,12 +110,11 @@ var codes = map[int]handling{
 	2388299: {Template, "variables cannot be at start or end", 0},
 	2494100: {Retry, "account is in maintenance mode (number)", 0},
 	2593107: {Unrelated, "coexistence sync limit exceeded", 0},
-	2593108: {Unrelated, "coexistence sync outside 24 h", 0}}
+	2593108: {Unrelated, "coexistence sync outside 24 h", 0},
 
-func init() {
 	// Not on Meta's list, but in the examples of its OpenAPI document.
-	codes[17] = handling{Retry, "the user has reached the API call rate limit", 0}
-	codes[803] = handling{Sender, "the object does not exist or is not ours to see", 0}
+	17:  {Retry, "the user has reached the API call rate limit", 0},
+	803: {Sender, "the object does not exist or is not ours to see", 0},
 }
 
 // Classify is the class of a code, and whether Meta's list has it. A code it does not have is a Bug.

@@ -207,6 +207,7 @@ func (t *TemplateMessage) body() object {
 			p = object{"type": "payload", "payload": b.Value}
 		case CopyCode:
 			p = object{"type": "coupon_code", "coupon_code": b.Value}
+		case URLSuffix: // is text
 		}
 		components = append(components, object{
 			"type": "button", "sub_type": string(b.SubType), "index": strconv.Itoa(b.Index), "parameters": []object{p},

@@ -366,7 +366,7 @@ func readInbound(raw json.RawMessage, contacts []contact) (Update, error) {
 	}
 	_ = json.Unmarshal(m.Context, &quoted) // the words count even where what they answer cannot be told
 	in.ReplyTo = string(quoted.ID)
-	if err := m.contents.into(in); err != nil {
+	if err := m.into(in); err != nil {
 		return Update{}, fmt.Errorf("message content: %w", err)
 	}
 	return Update{Inbound: in}, nil

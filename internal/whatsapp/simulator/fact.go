@@ -26,7 +26,7 @@ type fact struct {
 // takenFact is a webhook that the receiver took.
 type takenFact struct {
 	Phone  string `json:"phone,omitempty"`
-	Number uint64 `json:"number"`
+	Number int64  `json:"number"`
 }
 
 // personFact is a person added, or given another name.
@@ -43,7 +43,7 @@ type statusFact struct {
 
 // hook is a webhook to deliver.
 type hook struct {
-	Number  uint64 `json:"number"`
+	Number  int64  `json:"number"`
 	Phone   string `json:"phone,omitempty"`   // whose; empty is the account's own
 	Message string `json:"message,omitempty"` // the inbound message it tells of
 	Body    string `json:"body"`

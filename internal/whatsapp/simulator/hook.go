@@ -3,7 +3,6 @@ package simulator
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -223,14 +222,11 @@ type object = map[string]any
 
 // hook numbers a webhook about a change. n counts the webhooks that the same fact has already. The caller holds mu.
 func (s *Simulator) hook(n int, phone, messageID, field string, value any) hook {
-	body, err := json.Marshal(object{
+	body := encode(object{
 		"object": "whatsapp_business_account",
 		"entry":  []object{{"id": s.opt.AccountID, "changes": []object{{"field": field, "value": value}}}},
 	})
-	if err != nil {
-		panic(err) // strings, numbers and maps of them
-	}
-	return hook{Number: s.hooks + uint64(n) + 1, Phone: phone, Message: messageID, Body: string(escape(body))}
+	return hook{Number: s.hooks + int64(n) + 1, Phone: phone, Message: messageID, Body: string(escape(body))}
 }
 
 // messagesValue is the value of a messages change about a person. named adds who they are, which Meta leaves out of failures.
@@ -321,7 +317,7 @@ func escape(body []byte) []byte {
 		case r == '/':
 			b.WriteString(`\/`)
 		case r < 0x80:
-			b.WriteByte(byte(r))
+			b.WriteRune(r)
 		case r > 0xffff:
 			high, low := utf16.EncodeRune(r)
 			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)

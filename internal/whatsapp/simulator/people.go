@@ -73,7 +73,7 @@ func problem(w http.ResponseWriter, status int, detail string) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(object{"status": status, "title": http.StatusText(status), "detail": detail})
+	_, _ = w.Write(append(encode(object{"status": status, "title": http.StatusText(status), "detail": detail}), '\n'))
 }
 
 // phoneOf reads the phone in a path, or answers that it is none.
@@ -261,8 +261,7 @@ func (s *Simulator) postChat(w http.ResponseWriter, r *http.Request) {
 func press(who *person, label string, m *message) string {
 	label = strings.TrimSpace(label)
 	why := "no message has a button " + label
-	for i := len(who.chat) - 1; i >= 0; i-- {
-		shown := who.chat[i]
+	for _, shown := range slices.Backward(who.chat) {
 		if shown.Direction != out || shown.Status == failed || (m.ReplyTo != "" && shown.ID != m.ReplyTo) {
 			continue
 		}

@@ -97,11 +97,9 @@ func TestPeopleRefusals(t *testing.T) {
 		"another site faults": {http.MethodPost, "/faults", object{"send": "http_500"}, []string{"Origin", "https://evil.example"}, 403},
 		"another site heals":  {http.MethodDelete, "/faults", nil, []string{"Origin", "https://evil.example"}, 403},
 	} {
-		t.Run(name, func(t *testing.T) {
-			code, answer := w.call(c.method, c.path, c.body, c.headers...)
-			require.Equal(t, c.want, code, "%v", answer)
-			require.Len(t, w.chat(mia), 1)
-		})
+		code, answer := w.call(c.method, c.path, c.body, c.headers...)
+		require.Equal(t, c.want, code, "%s: %v", name, answer)
+		require.Len(t, w.chat(mia), 1, name)
 	}
 	code, _ := w.call(http.MethodPost, chat, object{"text": "x"}, "Origin", w.address, "Content-Type", "application/json; charset=utf-8")
 	require.Equal(t, http.StatusCreated, code, "our own page may")

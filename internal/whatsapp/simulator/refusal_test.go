@@ -136,23 +136,20 @@ func TestMessageRefusals(t *testing.T) {
 		"read, of nothing":               {`{"messaging_product":"whatsapp","status":"read","message_id":"wamid.x"}`, 131009},
 		"unread":                         {`{"messaging_product":"whatsapp","status":"unread","message_id":"wamid.x"}`, 100},
 	} {
-		t.Run(name, func(t *testing.T) {
-			// Not parallel: they share one chat, and the count of its messages is checked.
-			before := len(w.chat(mia))
-			status, answer := w.call(http.MethodPost, "/v26.0/301/messages", c.body, "Authorization", "Bearer token")
-			if c.code == 0 {
-				require.Equal(t, http.StatusOK, status, "%v", answer)
-				require.Len(t, w.chat(mia), before+1)
-				return
-			}
-			require.GreaterOrEqual(t, status, 400)
-			require.Less(t, status, 500)
-			graph := answer["error"].(map[string]any)
-			require.EqualValues(t, c.code, graph["code"], "%v", graph)
-			require.NotEmpty(t, graph["fbtrace_id"])
-			require.NotEmpty(t, graph["error_data"].(map[string]any)["details"])
-			require.Len(t, w.chat(mia), before)
-		})
+		before := len(w.chat(mia))
+		status, answer := w.call(http.MethodPost, "/v26.0/301/messages", c.body, "Authorization", "Bearer token")
+		if c.code == 0 {
+			require.Equal(t, http.StatusOK, status, "%s: %v", name, answer)
+			require.Len(t, w.chat(mia), before+1, name)
+			continue
+		}
+		require.GreaterOrEqual(t, status, 400, name)
+		require.Less(t, status, 500, name)
+		graph := answer["error"].(map[string]any)
+		require.EqualValues(t, c.code, graph["code"], "%s: %v", name, graph)
+		require.NotEmpty(t, graph["fbtrace_id"], name)
+		require.NotEmpty(t, graph["error_data"].(map[string]any)["details"], name)
+		require.Len(t, w.chat(mia), before, name)
 	}
 }
 

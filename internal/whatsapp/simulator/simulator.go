@@ -51,7 +51,7 @@ type Simulator struct {
 	listed     []*storedTemplate // in the order of their making
 	queues     map[string]*queue // webhooks to deliver, by phone; "" is the account's own
 	ready      []*queue          // queues with something to deliver and nobody at it
-	hooks      uint64            // the number of the last webhook
+	hooks      int64             // the number of the last webhook
 	version    uint64            // grows with every fact; tells the page what is new
 	faults     []fault
 }

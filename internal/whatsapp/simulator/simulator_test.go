@@ -438,8 +438,9 @@ func TestNumber(t *testing.T) {
 
 func TestUserIDs(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, userID("1", mia), userID("1", mia))
-	require.NotEqual(t, userID("1", mia), userID("2", mia), "scoped to the business")
-	require.NotEqual(t, userID("1", mia), userID("1", "+4520123457"))
+	id := userID("1", mia)
+	require.Equal(t, id, userID("1", mia))
+	require.NotEqual(t, id, userID("2", mia), "scoped to the business")
+	require.NotEqual(t, id, userID("1", "+4520123457"))
 	require.Regexp(t, `^XX\.[0-9]{20}$`, userID("1", "+23420123456"))
 }
