@@ -54,6 +54,7 @@ type node struct {
 	value     string // of a scalar
 	line, col int
 	comment   bool // a scalar that a comment follows so closely that it may have been meant as part of it
+	flow      bool // a map in braces
 	pairs     []pair
 	items     []*node
 }
@@ -290,7 +291,7 @@ func (c *checker) convert(src *source, from ast.Node, depth int) *node {
 	}
 	switch from := from.(type) {
 	case *ast.MappingNode:
-		n.shape = mapping
+		n.shape, n.flow = mapping, from.IsFlowStyle
 		for _, v := range from.Values {
 			c.convertPair(n, v, depth)
 		}
