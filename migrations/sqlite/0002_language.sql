@@ -10,7 +10,7 @@ CREATE INDEX customers_zone ON customers (zone, id);
 CREATE INDEX runs_stuck ON runs (id) WHERE status = 'stuck';
 
 CREATE TABLE handoffs (
-    id          text        PRIMARY KEY,
+    id          text        NOT NULL PRIMARY KEY,
     customer_id text        NOT NULL REFERENCES customers (id),
     run_id      text        NOT NULL,
     step        integer     NOT NULL,
