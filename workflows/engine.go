@@ -66,10 +66,24 @@ func (e *Engine) Start(ctx context.Context, s rules.Start) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("start %s: %w", WorkflowID(s.Journey, s.Run), err)
+		return fmt.Errorf("start %s: %w", WorkflowID(s.Journey, s.Run), orAway(err))
 	}
 	return nil
 }
+
+// orAway gives an error of Temporal that would have met any run punchcard.CodeUnavailable: Temporal was not reached, did not
+// answer in time, or has too much to do.
+func orAway(err error) error {
+	_, unavailable := errors.AsType[*serviceerror.Unavailable](err)
+	_, late := errors.AsType[*serviceerror.DeadlineExceeded](err)
+	_, busy := errors.AsType[*serviceerror.ResourceExhausted](err)
+	if unavailable || late || busy || errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("%w: %w", errAway, err)
+	}
+	return err
+}
+
+var errAway = punchcard.Errorf(punchcard.CodeUnavailable, "Temporal cannot take it now")
 
 // Signal tells a run's workflow of a signal. It returns punchcard.ErrRunGone when the workflow is over or was never there;
 // any other error is Temporal's, and trying again may help.
@@ -80,7 +94,7 @@ func (e *Engine) Signal(ctx context.Context, journey, run string, s rules.Signal
 		return fmt.Errorf("signal %d to %s: %w", s.N, id, punchcard.ErrRunGone)
 	}
 	if err != nil {
-		return fmt.Errorf("signal %d to %s: %w", s.N, id, err)
+		return fmt.Errorf("signal %d to %s: %w", s.N, id, orAway(err))
 	}
 	return nil
 }

@@ -2,12 +2,17 @@ package workflows
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
 	"testing"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/operatorservice/v1"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/testsuite"
 
 	"github.com/stretchr/testify/require"
@@ -59,6 +64,29 @@ func TestSignalThatDidNotArriveIsNotGone(t *testing.T) {
 	err := house.engine.Signal(ctx, "abandoned-cart", "run_none", leave(1, ""))
 	require.Error(t, err)
 	require.NotErrorIs(t, err, punchcard.ErrRunGone)
+}
+
+// An outage of Temporal is told from a delivery that fails by its own fault.
+func TestTemporalThatIsAway(t *testing.T) {
+	t.Parallel()
+	// An address that nothing listens on.
+	c, err := client.NewLazyClient(client.Options{HostPort: "127.0.0.1:1", Logger: log.NewStructuredLogger(slog.New(slog.DiscardHandler))})
+	require.NoError(t, err)
+	t.Cleanup(c.Close)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	err = NewEngine(c, 1).Signal(ctx, "abandoned-cart", "run_none", leave(1, ""))
+	require.Equal(t, punchcard.CodeUnavailable, punchcard.CodeOf(err), "%v", err)
+	for _, err := range []error{
+		serviceerror.NewUnavailable("down"), serviceerror.NewDeadlineExceeded("late"), context.DeadlineExceeded,
+		serviceerror.NewResourceExhausted(enumspb.RESOURCE_EXHAUSTED_CAUSE_RPS_LIMIT, "busy"),
+	} {
+		require.Equal(t, punchcard.CodeUnavailable, punchcard.CodeOf(orAway(fmt.Errorf("wrapped: %w", err))), "%v", err)
+		require.ErrorIs(t, orAway(err), err)
+	}
+	for _, err := range []error{serviceerror.NewInvalidArgument("too large"), context.Canceled} {
+		require.Equal(t, punchcard.CodeInternal, punchcard.CodeOf(orAway(err)), "%v", err)
+	}
 }
 
 func TestUIPath(t *testing.T) {

@@ -57,6 +57,9 @@ func (b bell) ring() {
 const (
 	// pollEvery is how often a loop looks when no bell rings: another process may have added work.
 	pollEvery = 500 * time.Millisecond
+	// longestAway is how long the outbox is left alone at most while Temporal is away. A look reads what stands behind other
+	// deliveries of its run, which grows as long as Temporal is away.
+	longestAway = 5 * time.Second
 	// lease is how long a claim lasts. Work on one is over in far less; a process that died gives its claims back after it.
 	lease = 15 * time.Second
 	// batch is how much one claim takes.
@@ -81,9 +84,11 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// loop calls work until it finds nothing more to do, then waits for the bell or the next look.
+// loop calls work until it finds nothing more to do, then waits for the bell or the next look. From errAway until something is
+// done the looks are further and further apart, and no bell brings one forward.
 func (d *Dispatcher) loop(ctx context.Context, name string, b bell, work func(context.Context) (int, error)) error {
 	failing := false
+	var away time.Duration
 	for {
 		n, err := work(ctx)
 		if ctx.Err() != nil {
@@ -94,19 +99,26 @@ func (d *Dispatcher) loop(ctx context.Context, name string, b bell, work func(co
 				d.log.WarnContext(ctx, "dispatch cannot work just now and goes on trying", "loop", name, "error", err)
 			}
 			failing = true
-		} else if failing && n > 0 {
-			// A round that found nothing to do proves nothing: what failed may only be waiting for its next try.
+		} else if failing && (n > 0 || away == 0) {
 			failing = false
 			d.log.InfoContext(ctx, "dispatch works again", "loop", name)
 		}
 		if err == nil && n > 0 {
+			away = 0
 			continue
+		}
+		if errors.Is(err, errAway) {
+			away = min(max(2*away, pollEvery), longestAway)
+		}
+		pause, ring := pollEvery, b
+		if away > 0 {
+			pause, ring = away, nil
 		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-b:
-		case <-time.After(pollEvery):
+		case <-ring:
+		case <-time.After(pause):
 		}
 	}
 }

@@ -207,7 +207,7 @@ func TestOutboxWaitsForTemporal(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, open func() *store.Store) {
 		b := setup(t, open())
-		b.engine.down = fmt.Errorf("connection refused")
+		b.engine.down = punchcard.Errorf(punchcard.CodeUnavailable, "connection refused")
 		anna := dispatch.Reference{Phone: "+4520123456"}
 		_, err := b.d.Ingest(b.ctx, []dispatch.Incoming{
 			{ID: "c1", Name: "cart.updated", Customer: anna, Properties: map[string]any{"cart_id": "c1", "total": 50, "items": []any{}}},
@@ -215,7 +215,7 @@ func TestOutboxWaitsForTemporal(t *testing.T) {
 		})
 		require.NoError(t, err)
 		_, err = b.d.Drain(b.ctx)
-		require.ErrorContains(t, err, "connection refused")
+		require.ErrorContains(t, err, "it is away: connection refused")
 		depth, err := b.store.View(b.ctx).OutboxDepth()
 		require.NoError(t, err)
 		require.Equal(t, int64(2), depth)

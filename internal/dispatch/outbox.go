@@ -18,6 +18,10 @@ import (
 // maxDeliveryPause is how long a delivery that failed waits at most before the next try.
 const maxDeliveryPause = 10 * time.Second
 
+// errAway is wrapped by the error of a look at the outbox that found Temporal away: not one of the deliveries failed for a
+// reason of its own.
+var errAway = errors.New("it is away")
+
 // deliverDue tells the engine what is due, first-in first-out for each run.
 func (d *Dispatcher) deliverDue(ctx context.Context) (int, error) {
 	var due []store.Delivery
@@ -67,6 +71,7 @@ func (d *Dispatcher) deliverDue(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	var failed error
+	away := true
 	for i, delivery := range due {
 		switch {
 		case outcomes[i] == nil:
@@ -77,12 +82,17 @@ func (d *Dispatcher) deliverDue(ctx context.Context) (int, error) {
 			delivered++
 		default:
 			failed = outcomes[i]
+			away = away && punchcard.CodeOf(failed) == punchcard.CodeUnavailable
 		}
 	}
-	if delivered == 0 && failed != nil {
+	switch {
+	case delivered > 0 || failed == nil:
+		return delivered, nil
+	case away:
+		return 0, fmt.Errorf("tell Temporal of runs: %w: %w", errAway, failed)
+	default:
 		return 0, fmt.Errorf("tell Temporal of runs: %w", failed)
 	}
-	return delivered, nil
 }
 
 // deliver tells the engine one thing.

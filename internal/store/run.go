@@ -152,12 +152,16 @@ func (tx *Tx) Queue(run string, number int, signal json.RawMessage) error {
 	return tx.db.Table("outbox").Create(d).Error
 }
 
-// ClaimDeliveries takes up to limit deliveries that are due, none before an earlier one of its run, for the span of lease.
+// ClaimDeliveries takes up to limit deliveries that are due, none before an earlier one of its run, for the span of lease. Those
+// that have waited longest come first, so that some which fail again and again do not keep the others waiting.
+//
+// What failed and waits for its next try is not read, nor is what comes after the limit. What stands behind an earlier one of its
+// run is: see dispatch for how often that is done while nothing can be delivered.
 func (tx *Tx) ClaimDeliveries(by string, limit int, lease time.Duration) ([]Delivery, error) {
 	now := machineNow()
 	rows, err := list[Delivery](tx.db.Clauses(skipLocked).
-		Where("due_at <= ? AND NOT EXISTS (SELECT 1 FROM outbox earlier WHERE earlier.run_id = outbox.run_id AND earlier.seq < outbox.seq)", now).
-		Order("seq").Limit(limit))
+		Where("due_at <= ? AND NOT EXISTS (SELECT 1 FROM outbox earlier WHERE earlier.run_id = outbox.run_id AND earlier.number < outbox.number)", now).
+		Order("due_at, seq").Limit(limit))
 	if err != nil || len(rows) == 0 {
 		return nil, err
 	}

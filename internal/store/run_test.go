@@ -304,6 +304,30 @@ func TestOutbox(t *testing.T) {
 	})
 }
 
+// Deliveries that fail again and again do not keep those behind them waiting, although a claim takes only so many.
+func TestDeliveriesGoRound(t *testing.T) {
+	t.Parallel()
+	each(t, func(h *house) {
+		c := h.customer("1")
+		var all []string
+		for i := range 3 {
+			r := h.run(c.ID, "cart", fmt.Sprint(i))
+			h.queue(r.ID, 0, nil)
+			h.queue(r.ID, 1, nil)
+			all = append(all, r.ID)
+		}
+		var tried []string
+		for range 6 {
+			for _, d := range h.deliveries("w", 1, time.Minute) {
+				require.Zero(h.t, d.Number)
+				tried = append(tried, d.RunID)
+				h.do(func(tx *store.Tx) error { return tx.Undelivered(d.Seq, "never", 0) })
+			}
+		}
+		require.Equal(h.t, slices.Concat(all, all), tried)
+	})
+}
+
 // Workers that claim side by side never have the same delivery, and a run's come in their order.
 func TestDeliveriesAreFirstInFirstOut(t *testing.T) {
 	t.Parallel()

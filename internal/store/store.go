@@ -129,6 +129,8 @@ func openSQLite(path string, connections int, readOnly bool, config *gorm.Config
 	// _txlock=immediate: a transaction that reads and then writes would otherwise fail when another wrote between.
 	// synchronous=FULL: what is acknowledged is on the disk.
 	// _timezone=UTC: times are compared as text, which puts them in order only when all are of one zone.
+	// busy_timeout: how long another process's lock is waited for, in milliseconds. SQLite waits inside of one call that does
+	// not hear a context's end, so a cancelled Update may take so much longer to return; its error is an outage all the same.
 	q := url.Values{
 		"_txlock":      {"immediate"},
 		"_time_format": {"sqlite"},
