@@ -4,6 +4,7 @@ import (
 	"errors"
 	"reflect"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strings"
 	"time"
@@ -24,6 +25,7 @@ const (
 	maxSource     = 2 << 10
 	maxNodes      = 200
 	maxNesting    = 24 // of brackets, counted before the recursive parser sees them
+	maxPattern    = 100
 	maxPredicates = 60 // nodes in a predicate: it runs for each value of a list
 )
 
@@ -267,8 +269,7 @@ func (x *exprCheck) walk(n ast.Node, in *predicateScope) {
 			x.fail(at, "", "ranges are not part of the language")
 			return
 		}
-		if _, constant := n.Right.(*ast.StringNode); n.Operator == "matches" && !constant {
-			x.fail(n.Right.Location().From, "", "what `matches` compares with is a text in quotes")
+		if n.Operator == "matches" && !x.pattern(n.Right) {
 			return
 		}
 		x.walk(n.Left, in)
@@ -322,6 +323,28 @@ func (x *exprCheck) walk(n ast.Node, in *predicateScope) {
 	default:
 		x.fail(at, "", "this is not part of the language")
 	}
+}
+
+// pattern checks what `matches` compares with: it is known, and small, since each character of a text may try all of it.
+func (x *exprCheck) pattern(n ast.Node) bool {
+	text, constant := n.(*ast.StringNode)
+	if !constant {
+		x.fail(n.Location().From, "", "what `matches` compares with is a text in quotes")
+		return false
+	}
+	parsed, err := syntax.Parse(text.Value, syntax.Perl)
+	if err == nil {
+		var program *syntax.Prog
+		if program, err = syntax.Compile(parsed.Simplify()); err == nil && len(program.Inst) > maxPattern {
+			x.fail(n.Location().From, "", "the pattern of `matches` is too long")
+			return false
+		}
+	}
+	if err != nil {
+		x.fail(n.Location().From, "", "%q is no pattern", text.Value)
+		return false
+	}
+	return true
 }
 
 func (x *exprCheck) identifier(n *ast.IdentifierNode) {

@@ -31,10 +31,10 @@ topic: offers
 journey: a
 enter: [{where: "event.total > 3", on: order.placed}]
 `, `# about this file
+
 journey: a
 # why
 topic: offers
-
 enter: [{on: order.placed, where: "event.total > 3"}]
 steps:
   # first of all
@@ -157,6 +157,9 @@ func TestFormat_shipped(t *testing.T) {
 			text, err := fs.ReadFile(fsys, path)
 			require.NoError(t, err)
 			got, err := rules.Format(path, string(text))
+			if err == nil && *update {
+				return os.WriteFile(filepath.Join("..", "programs", name, filepath.FromSlash(path)), []byte(got), 0o600)
+			}
 			if err == nil {
 				require.Equal(t, string(text), got, "%s/%s", name, path)
 			}

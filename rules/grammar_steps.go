@@ -34,8 +34,8 @@ var caseGrammar = keys(
 var otherwiseGrammar = keys(must("otherwise", someSteps, "What happens when no case holds"))
 
 var armGrammar = keys(
-	may("name", aName, "The arm's name; a, b, c … unless said otherwise"),
 	must("weight", atLeast(1), "Its share, beside those of the others"),
+	may("name", aName, "The arm's name; a, b, c … unless said otherwise"),
 	must("do", someSteps, "What happens to customers of this arm"),
 )
 
