@@ -174,6 +174,8 @@ type exprCheck struct {
 	scope  scope
 	names  map[string]bool
 	params map[string]bool
+	// untyped tells that it reads a field whose declared type is a mistake: what follows from that is none of its own.
+	untyped bool
 	// attributes and segments are which of them it reads.
 	attributes, segments map[string]bool
 	failed               bool
@@ -189,6 +191,10 @@ func (x *exprCheck) fail(at int, suggestion, format string, args ...any) {
 
 // refuse reports an error of the library.
 func (x *exprCheck) refuse(err error) {
+	if x.untyped {
+		x.failed = true
+		return
+	}
 	var at *file.Error
 	if errors.As(err, &at) {
 		x.fail(at.From, "", "%s", exprWords(at.Message))
@@ -389,7 +395,9 @@ func (x *exprCheck) member(n *ast.MemberNode, in *predicateScope) {
 		x.fail(at, "", "methods are not part of the language")
 	case base.Kind == typeUnknown:
 	case base.Kind == TypeRecord && named:
-		if _, ok := base.field(name.Value); !ok {
+		if f, ok := base.field(name.Value); ok {
+			x.untyped = x.untyped || f.Type.Kind == typeUnknown
+		} else {
 			if fieldWord(n.Node) == "member" {
 				x.fail(at, nearest(name.Value, base.names()), "there is no segment %q", name.Value)
 				return

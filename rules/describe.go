@@ -62,7 +62,9 @@ type Key struct {
 	// Takes says in words what stands under it; "" for a map whose keys follow.
 	Takes string
 	Need  bool
-	Doc   string
+	// Form tells that it belongs to one of several ways to write its map, which is told by it.
+	Form bool
+	Doc  string
 }
 
 // StepKind is one kind of step with its options; the first key is its own.
@@ -112,6 +114,7 @@ func describeForm(path string, f form) []Key {
 		var out []Key
 		for _, one := range f.either {
 			for _, k := range describeForm(path, one) {
+				k.Form = k.Form || k.Need && len(f.either) > 1
 				if !slices.ContainsFunc(out, func(have Key) bool { return have.Path == k.Path }) {
 					out = append(out, k)
 				}

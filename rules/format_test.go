@@ -217,3 +217,23 @@ func TestFormat_lines(t *testing.T) {
 		}
 	})
 }
+
+func FuzzFormat(f *testing.F) {
+	for _, text := range folder(f, programs.Coffee()) {
+		f.Add(text)
+	}
+	for _, seed := range []string{"steps: [{if: a, say: b}]", "steps:\n- if: a\n  say: b", "steps:\n  - - if: a\n      say: b\n", "journey: 'a'\n# b\n", "{topic: a, journey: b}"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, name := range []string{"program.yaml", "rewards.yaml", "templates.yaml", "segments.yaml", "journeys/fuzz.yaml"} {
+			got, err := rules.Format(name, text)
+			if err != nil {
+				continue
+			}
+			again, err := rules.Format(name, got)
+			require.NoError(t, err)
+			require.Equal(t, got, again)
+		}
+	})
+}

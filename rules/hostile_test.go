@@ -123,7 +123,7 @@ func FuzzLoad(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		for _, name := range []string{"program.yaml", "rewards.yaml", "templates.yaml", "journeys/fuzz.yaml"} {
+		for _, name := range []string{"program.yaml", "rewards.yaml", "templates.yaml", "segments.yaml", "journeys/fuzz.yaml"} {
 			given := map[string]string{"program.yaml": files["program.yaml"]}
 			given[name] = text
 			p, found := rules.LoadFiles(given)

@@ -245,6 +245,10 @@ func (x *journeyCheck) choose(n *node, id, next string, f frame) (falls bool) {
 			otherwise = steps
 			continue
 		}
+		if i == len(cases)-1 && len(item.pairs) == 1 && nearest(item.pairs[0].key.value, otherwiseGrammar.names()) != "" {
+			x.open(item, otherwiseGrammar)
+			continue
+		}
 		x.open(item, caseGrammar)
 		prefix := id + "/case" + ordinal(len(step.Cases)+1) + "/"
 		outcome := Case(len(step.Cases))

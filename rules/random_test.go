@@ -1,6 +1,7 @@
 package rules_test
 
 import (
+	"flag"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -57,14 +58,13 @@ func mutated(r *rand.Rand, text string, changes int) string {
 	return strings.Join(lines, "\n")
 }
 
-// TestLoad_random loads ten thousand programs that are near to real ones. Each compiles to plans that can be driven, or is
+// Ten thousand take some minutes: go test ./rules -run TestLoad_random -programs 10000.
+var randomPrograms = flag.Int("programs", 400, "how many random programs are loaded")
+
+// TestLoad_random loads programs that are near to real ones. Each compiles to plans that can be driven, or is
 // refused with reasons; none panics, and none takes long.
 func TestLoad_random(t *testing.T) {
 	t.Parallel()
-	count := 10_000
-	if testing.Short() {
-		count = 500
-	}
 	var bases []map[string]string
 	all := programs.All()
 	for _, name := range slices.Sorted(maps.Keys(all)) {
@@ -73,7 +73,7 @@ func TestLoad_random(t *testing.T) {
 	bases = append(bases, folder(t, os.DirFS("testdata/design")))
 	r := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a test
 	compiled := 0
-	for range count {
+	for range *randomPrograms {
 		// One file of the whole beside the program's own: most of what is random is then in what is read.
 		base := bases[r.IntN(len(bases))]
 		paths := slices.Sorted(maps.Keys(base))
@@ -97,7 +97,7 @@ func TestLoad_random(t *testing.T) {
 			require.NoError(t, j.Plan.Check())
 		}
 	}
-	t.Logf("%d of %d compile", compiled, count)
-	require.Greater(t, compiled, count/20)
-	require.Less(t, compiled, count*19/20)
+	t.Logf("%d of %d compile", compiled, *randomPrograms)
+	require.Greater(t, compiled, *randomPrograms/20)
+	require.Less(t, compiled, *randomPrograms*19/20)
 }

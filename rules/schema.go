@@ -203,7 +203,7 @@ func (c *checker) fieldType(n *node) (t FieldType, optional bool) {
 			t = FieldType{Kind: kind}
 		default:
 			c.suggest(n, nearest(word, typeWords), "there is no type %q", word)
-			t = FieldType{Kind: TypeString}
+			t = FieldType{Kind: typeUnknown} // what reads it is not reported as well
 		}
 		for ; depth > 0; depth-- {
 			of := t
