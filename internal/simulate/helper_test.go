@@ -247,7 +247,7 @@ func with(files map[string]string) fs.FS {
 }
 
 // add is a program with one more file.
-func add(program fs.FS, path, text string) fs.FS {
+func add(program fs.FS, path, text string) fstest.MapFS {
 	out := fstest.MapFS{path: &fstest.MapFile{Data: []byte(text)}}
 	for p, f := range program.(fstest.MapFS) {
 		if p != path {
