@@ -12,10 +12,11 @@
 //	text trace                                 what happens: after each line "> …" the lines that follow from it (see trace_test.go)
 //	text trace new                             the same for a customer who has agreed to nothing
 //	text trace versions                        the same, begun without the newest example: "> apply" publishes it
+//	text diff                                  how program diff tells the newest example from what was there before it
 //	text shares                                how a split divides a thousand customers
 //	text expressions                           "expression → what it gives" for the facts of expressions.md
 //	text refused                               "expression → why the check refuses it"
-//	json                                       must be JSON
+//	json                                       an editor's settings for the JSON Schemas
 //	sh                                         commands, for people
 //
 // Any other block fails. go test -update writes what comes out into the text blocks and the generated tables: read the diff.
@@ -25,6 +26,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -130,12 +132,14 @@ func (p *examples) execute(b block) {
 		p.expect(b, p.trace(b, where))
 	case what == "text shares":
 		p.expect(b, p.shares(where))
+	case what == "text diff":
+		p.expect(b, p.diff(where))
 	case what == "text expressions":
 		p.expect(b, p.expressions(b, where))
 	case what == "text refused":
 		p.expect(b, p.refused(b))
 	case b.language == "json":
-		require.True(p.t, json.Valid([]byte(b.text)), "%s: no JSON", where)
+		p.settings(b, where)
 	case b.language == "sh":
 	default:
 		p.t.Fatalf("%s: %q is an example that is not executed", where, strings.TrimSpace(what))
@@ -171,7 +175,7 @@ func (p *examples) yaml(b block, where string) {
 		severity, words = words[0], words[1:]
 	}
 	require.NotEmpty(p.t, words, "%s: an example in YAML says which file it is of", where)
-	files := cloned(p.files)
+	files := maps.Clone(p.files)
 	file, whole := words[0], strings.HasSuffix(words[0], ".yaml")
 	switch {
 	case whole:
@@ -188,6 +192,11 @@ func (p *examples) yaml(b block, where string) {
 	}
 	_, found := rules.LoadFiles(files)
 	if severity == "" {
+		if whole || file == "journeys/example.yaml" {
+			formatted, err := rules.Format(file, files[file])
+			require.NoError(p.t, err, where)
+			require.Equal(p.t, formatted, files[file], "%s: it is not written as program fmt writes it", where)
+		}
 		require.Empty(p.t, found.Errors(), "%s\n%s", where, found.Errors().Error())
 		p.before, p.files = p.files, files
 		return
@@ -239,7 +248,7 @@ type entry struct {
 // entries cuts a text at its keys of an indentation.
 func entries(text string, indent int) []entry {
 	var out []entry
-	for _, line := range strings.Split(strings.TrimRight(text, "\n"), "\n") {
+	for line := range strings.SplitSeq(strings.TrimRight(text, "\n"), "\n") {
 		if m := keyRE.FindStringSubmatch(line); m != nil && len(m[1]) == indent {
 			out = append(out, entry{key: m[2], text: []string{line}})
 		} else if len(out) > 0 {
@@ -290,14 +299,6 @@ func example(t *testing.T) map[string]string {
 	return files
 }
 
-func cloned(files map[string]string) map[string]string {
-	out := map[string]string{}
-	for name, text := range files {
-		out[name] = text
-	}
-	return out
-}
-
 // shares divides a thousand customers by the split in the example above.
 func (p *examples) shares(where string) string {
 	program, found := rules.LoadFiles(p.files)
@@ -325,12 +326,39 @@ func (p *examples) shares(where string) string {
 	return strings.Join(parts, ", ")
 }
 
+// settings checks an editor's settings: they name the schemas that are written, and only those.
+func (p *examples) settings(b block, where string) {
+	var all map[string]map[string]string
+	require.NoError(p.t, json.Unmarshal([]byte(b.text), &all), where)
+	var named, written []string
+	for path := range all["yaml.schemas"] {
+		named = append(named, strings.TrimSuffix(filepath.Base(path), ".schema.json"))
+	}
+	for name := range rules.JSONSchemas() {
+		written = append(written, strings.TrimSuffix(name, ".yaml"))
+	}
+	require.ElementsMatch(p.t, written, named, where)
+}
+
+// diff says how the newest example differs from what was there before it.
+func (p *examples) diff(where string) string {
+	before, found := rules.LoadFiles(p.before)
+	require.Empty(p.t, found.Errors(), where)
+	now, found := rules.LoadFiles(p.files)
+	require.Empty(p.t, found.Errors(), where)
+	var out []string
+	for _, c := range rules.Diff(before, now) {
+		out = append(out, c.Where+": "+c.Text)
+	}
+	return strings.Join(out, "\n")
+}
+
 const arrow = "  →  "
 
 // expressions works out each line of a block for the facts of expressions.md.
 func (p *examples) expressions(b block, where string) string {
 	var out []string
-	for _, line := range strings.Split(b.text, "\n") {
+	for line := range strings.SplitSeq(b.text, "\n") {
 		source := strings.TrimSpace(strings.Split(line, strings.TrimSpace(arrow))[0])
 		text, found := compiled(p.files, source)
 		require.Empty(p.t, found.Errors(), "%s: %s\n%s", where, source, found.Errors().Error())
@@ -342,7 +370,7 @@ func (p *examples) expressions(b block, where string) string {
 // refused says why the check refuses each line of a block.
 func (p *examples) refused(b block) string {
 	var out []string
-	for _, line := range strings.Split(b.text, "\n") {
+	for line := range strings.SplitSeq(b.text, "\n") {
 		source := strings.TrimSpace(strings.Split(line, strings.TrimSpace(arrow))[0])
 		_, found := compiled(p.files, source)
 		errs := found.Errors()
@@ -371,7 +399,7 @@ func align(lines []string) string {
 
 // compiled is a program with a step that says an expression, and what the check says of it.
 func compiled(files map[string]string, source string) (*rules.Program, rules.Diagnostics) {
-	files = cloned(files)
+	files = maps.Clone(files)
 	files["journeys/example.yaml"] = "journey: example\ntopic: rewards\nenter:\n  - on: cart.updated\nsteps:\n  - wait_until: \"12:00\"\n  - choose:\n      - if: '" +
 		"(" + strings.ReplaceAll(source, "'", "''") + ") == nil'\n        do: [{end: done}]\n"
 	if p, found := rules.LoadFiles(files); p == nil {
@@ -431,9 +459,58 @@ func facts(p *rules.Program) *rules.Env {
 	}
 }
 
+// TestExample checks that the program of the examples is written as program fmt writes it.
+func TestExample(t *testing.T) {
+	t.Parallel()
+	for name, text := range example(t) {
+		formatted, err := rules.Format(name, text)
+		require.NoError(t, err)
+		require.Equal(t, formatted, text)
+	}
+}
+
 // TestMerged lays a fragment over a file.
 func TestMerged(t *testing.T) {
 	t.Parallel()
 	base := "a: 1\nb:\n  x: 1\n  y:\n    z: 2\nc: [1]\n"
 	require.Equal(t, "a: 1\nb:\n  x: 1\n  y: 3\n  w: 4\nc: [2]\nd: 5\n", merged(base, "# why\nb:\n  y: 3\n  w: 4\nc: [2]\nd: 5"))
+}
+
+var linkRE = regexp.MustCompile(`\]\(([a-z./]*)(#[a-z0-9_-]+)?\)`)
+
+// TestLinks follows the links between the pages, to the heading.
+func TestLinks(t *testing.T) {
+	t.Parallel()
+	pages, err := filepath.Glob("*.md")
+	require.NoError(t, err)
+	for _, page := range pages {
+		content, err := os.ReadFile(page)
+		require.NoError(t, err)
+		for _, m := range linkRE.FindAllStringSubmatch(string(content), -1) {
+			target := m[1]
+			if target == "" {
+				target = page
+			}
+			_, err := os.Stat(target)
+			require.NoError(t, err, "%s links to %s", page, m[0])
+			if m[2] == "" {
+				continue
+			}
+			there, err := os.ReadFile(target)
+			require.NoError(t, err)
+			require.Contains(t, anchors(string(there)), strings.TrimPrefix(m[2], "#"), "%s links to %s", page, m[0])
+		}
+	}
+}
+
+// anchors are the headings of a page as links name them.
+func anchors(text string) []string {
+	var out []string
+	for line := range strings.SplitSeq(text, "\n") {
+		if title, ok := strings.CutPrefix(strings.TrimLeft(line, "#"), " "); ok && strings.HasPrefix(line, "#") {
+			title = strings.ToLower(strings.NewReplacer("`", "", ",", "", ".", "").Replace(title))
+			out = append(out, strings.ReplaceAll(title, " ", "-"))
+		}
+	}
+	return out
 }

@@ -39,6 +39,7 @@ import (
 //	> the till takes $code                     the till captures the code
 //	> has 300 points                           she gets points out of nowhere
 //	> is {birthday: 1990-11-25}                she has attributes
+//	> has no first_name                        she has one no more
 //	> approve, reject                          a person decides the newest approval
 //	> the person is done                       a person closes the newest handoff
 //	> crm answers {score: 12}, crm refuses     what other systems say from now on
@@ -81,7 +82,7 @@ func (p *examples) trace(b block, where string) string {
 	s := newScene(p.t, files, how != "new")
 	s.next = p.files
 	var out []string
-	for _, text := range strings.Split(b.text, "\n") {
+	for text := range strings.SplitSeq(b.text, "\n") {
 		input, ok := strings.CutPrefix(text, "> ")
 		if !ok {
 			continue
@@ -168,6 +169,15 @@ func (s *scene) do(input, where string) {
 		_, err = s.Dispatch.RequestRedemption(s.ctx, s.id, strings.TrimPrefix(input, "asks for "), "")
 	case strings.HasPrefix(input, "the till takes"):
 		_, err = s.Dispatch.Capture(s.ctx, s.codes[len(s.codes)-1])
+	case strings.HasPrefix(input, "has no "):
+		err = s.Store.Update(s.ctx, func(tx *store.Tx) error {
+			c, err := tx.LockCustomer(s.id)
+			if err != nil {
+				return err
+			}
+			delete(c.Attributes, strings.TrimPrefix(input, "has no "))
+			return tx.SaveCustomer(c)
+		})
 	case word == "has":
 		points, _, _ := strings.Cut(rest, " ")
 		n, _ := strconv.ParseInt(points, 10, 64)
@@ -297,15 +307,6 @@ func (s *scene) news() []string {
 		}
 		tell(g.ID, string(g.Status), now, g.Reward+" is "+string(g.Status))
 	}
-	messages, err := view.Messages(s.id, "", 200)
-	require.NoError(s.t, err)
-	slices.Reverse(messages)
-	for _, m := range messages {
-		if m.Direction == punchcard.Outbound {
-			at, text := s.message(m)
-			tell(m.ID, string(m.Status)+m.Reason, at, text)
-		}
-	}
 	c, err := view.Customer(s.id)
 	require.NoError(s.t, err)
 	points, err := view.PointsNow(s.id)
@@ -336,6 +337,15 @@ func (s *scene) news() []string {
 	require.NoError(s.t, err)
 	for _, h := range handoffs {
 		tell(h.ID, "", h.OpenedAt, "a person takes over: "+h.Note)
+	}
+	messages, err := view.Messages(s.id, "", 200)
+	require.NoError(s.t, err)
+	slices.Reverse(messages)
+	for _, m := range messages {
+		if m.Direction == punchcard.Outbound {
+			at, text := s.message(m)
+			tell(m.ID, string(m.Status)+m.Reason, at, text)
+		}
 	}
 	for _, r := range runs {
 		switch {

@@ -129,7 +129,10 @@ func keys(ks []rules.Key) string {
 	b.WriteString("| key | takes | |\n|---|---|---|\n")
 	for _, k := range ks {
 		takes := k.Takes
-		if !k.Need {
+		switch {
+		case k.Form:
+			takes = strings.TrimSpace(takes + " (one form)")
+		case !k.Need:
 			takes = strings.TrimSpace(takes + " (optional)")
 		}
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", k.Path, takes, k.Doc)
