@@ -215,8 +215,25 @@ func (d *dev) openStore(ctx context.Context) error {
 	s.UseClock(clock)
 	d.Speed = clock.Speed
 	d.store, d.fence = s, fence.New(s)
+	if err := d.keepProgram(ctx); err != nil {
+		return err
+	}
 	// The lock on the data folder says that nobody else is at work: a killed run's claims need not run out.
 	return s.Update(ctx, func(tx *store.Tx) error { return tx.ReleaseClaims() })
+}
+
+// keepProgram goes on with what was published last, when no folder was named: somebody may have applied their own since.
+func (d *dev) keepProgram(ctx context.Context) error {
+	version, err := d.store.View(ctx).LatestVersion()
+	if err != nil || version == 0 || d.Program != "" {
+		return err
+	}
+	program, err := d.fence.Catalog.Program(ctx, version)
+	if err != nil {
+		return fmt.Errorf("the program that was published last cannot be read; name its folder with --program, or begin anew with --fresh: %w", err)
+	}
+	d.program = program
+	return nil
 }
 
 func (d *dev) openPhone(ctx context.Context) error {

@@ -52,7 +52,7 @@ func (c resumeCmd) Run(ctx context.Context) error {
 	return c.withDispatch(ctx, func(d *dispatch.Dispatcher) error {
 		n, err := d.Resume(ctx, c.Journey)
 		if err == nil {
-			fmt.Printf("%s goes on; %d %s were held.\n", c.Journey, n, plural(int64(n), "run"))
+			fmt.Printf("%s goes on, with %d held %s.\n", c.Journey, n, plural(int64(n), "run"))
 		}
 		return err
 	})
