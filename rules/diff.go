@@ -28,7 +28,7 @@ func Diff(old, new *Program) []Change {
 			d.value("", grammar.keys[0].form, a.files[name].get(name), b.files[name].get(name))
 			continue
 		}
-		d.value("", object1(grammar), a.files[name], b.files[name])
+		d.value("", aMapOf(grammar), a.files[name], b.files[name])
 	}
 	journeys := map[string]bool{}
 	for name := range a.journeys {
@@ -49,7 +49,7 @@ func Diff(old, new *Program) []Change {
 			d.ordinals = map[*node]string{}
 			nameSteps(was.get("steps"), d.ordinals)
 			nameSteps(is.get("steps"), d.ordinals)
-			d.value("", object1(journeyGrammar), was, is)
+			d.value("", aMapOf(journeyGrammar), was, is)
 		}
 	}
 	return d.out

@@ -24,8 +24,8 @@ func Format(name, text string) (string, error) {
 		return "", err
 	}
 	for _, change := range []func(*formatter, *node){
-		func(f *formatter, root *node) { f.quotes(root, object1(grammar)) },
-		func(f *formatter, root *node) { f.order(root, object1(grammar), len(f.lines)) },
+		func(f *formatter, root *node) { f.quotes(root, aMapOf(grammar)) },
+		func(f *formatter, root *node) { f.order(root, aMapOf(grammar), len(f.lines)) },
 	} {
 		root, err := parseText(name, text)
 		if err != nil {
@@ -97,7 +97,7 @@ func child(f form, n *node, key string) form {
 		return *f.of
 	case formSteps:
 		if kind, ok := formOf(stepKind(n)); ok {
-			return object1(kind.object())
+			return aMapOf(kind.object())
 		}
 	default:
 	}

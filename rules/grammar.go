@@ -92,7 +92,7 @@ func atLeast(low int64) form       { return form{kind: formInteger, low: low} }
 func listOf(f form) form           { return form{kind: formList, of: &f} }
 func atMost(most int, f form) form { return form{kind: formList, of: &f, most: most} }
 func mapOf(f form) form            { return form{kind: formMap, of: &f} }
-func object1(o *object) form       { return form{kind: formObject, object: o} }
+func aMapOf(o *object) form        { return form{kind: formObject, object: o} }
 func either(forms ...form) form    { return form{kind: formEither, either: forms} }
 func keys(ks ...key) *object       { return &object{keys: ks} }
 func words[T ~string](ws ...T) []string {

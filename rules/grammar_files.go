@@ -36,7 +36,7 @@ var earnGrammar = keys(
 )
 
 var pointsGrammar = keys(
-	may("earn", listOf(object1(earnGrammar)), "What earns points"),
+	may("earn", listOf(aMapOf(earnGrammar)), "What earns points"),
 	may("expire_after", aDuration, "How long points live"),
 )
 
@@ -68,19 +68,19 @@ var programGrammar = keys(
 	must("timezone", aWord, "The time zone when the customer's own is unknown"),
 	must("currency", aWord, "What money is in: EUR"),
 	may("marketing_countries", listOf(aWord), "Where marketing may go: [DK, DE]"),
-	may("quiet_hours", object1(quietGrammar), "When marketing waits"),
+	may("quiet_hours", aMapOf(quietGrammar), "When marketing waits"),
 	may("topics", mapOf(aText), "What a customer can agree to hear about"),
-	may("opt_in", listOf(object1(optInGrammar)), "What counts as asking to join"),
+	may("opt_in", listOf(aMapOf(optInGrammar)), "What counts as asking to join"),
 	may("ask_again_after", aDuration, "How long after silence or refusal the business may ask again"),
-	may("caps", listOf(object1(capGrammar)), "How many messages a customer gets"),
+	may("caps", listOf(aMapOf(capGrammar)), "How many messages a customer gets"),
 	must("keywords", mapOf(listOf(aWord)), "Whole messages with a meaning"),
 	may("replies", mapOf(aText), "What is answered at once to a keyword, or `otherwise`"),
 	may("attributes", fields, "What is known of a customer"),
 	may("events", mapOf(fields), "What backends report, with the types of its properties"),
-	may("calls", mapOf(object1(callGrammar)), "Other systems that steps may ask"),
-	may("points", object1(pointsGrammar), "How points are earned and expire"),
-	may("tiers", object1(tiersGrammar), "Levels by points"),
-	may("milestones", listOf(object1(milestoneGrammar)), "Numbers that raise milestone.reached when they are crossed"),
+	may("calls", mapOf(aMapOf(callGrammar)), "Other systems that steps may ask"),
+	may("points", aMapOf(pointsGrammar), "How points are earned and expire"),
+	may("tiers", aMapOf(tiersGrammar), "Levels by points"),
+	may("milestones", listOf(aMapOf(milestoneGrammar)), "Numbers that raise milestone.reached when they are crossed"),
 )
 
 var rewardGrammar = keys(
@@ -98,7 +98,7 @@ var rewardGrammar = keys(
 	may("captured_by", aWord, "What uses it: till, delivery, or an event that carries its code"),
 )
 
-var rewardsGrammar = keys(must("rewards", mapOf(object1(rewardGrammar)), "The catalog"))
+var rewardsGrammar = keys(must("rewards", mapOf(aMapOf(rewardGrammar)), "The catalog"))
 
 var templateButtonGrammar = keys(
 	may("reply", aName, "The keyword that a tap says"),
@@ -112,17 +112,17 @@ var templateGrammar = keys(
 	may("header", aText, "One line above"),
 	must("body", aText, "The text"),
 	may("footer", aText, "One line below"),
-	may("buttons", atMost(maxButtons, object1(templateButtonGrammar)), "What can be tapped"),
+	may("buttons", atMost(maxButtons, aMapOf(templateButtonGrammar)), "What can be tapped"),
 )
 
-var templatesGrammar = keys(must("templates", mapOf(object1(templateGrammar)), "Messages that WhatsApp approves"))
+var templatesGrammar = keys(must("templates", mapOf(aMapOf(templateGrammar)), "Messages that WhatsApp approves"))
 
 var segmentGrammar = keys(
 	may("title", aText, "What people call it"),
 	must("where", anExpr, "For whom it holds"),
 )
 
-var segmentsGrammar = keys(must("segments", mapOf(object1(segmentGrammar)), "Groups of customers"))
+var segmentsGrammar = keys(must("segments", mapOf(aMapOf(segmentGrammar)), "Groups of customers"))
 
 var enterEventGrammar = keys(
 	must("on", aWord, "The event that starts a run"),
@@ -153,10 +153,10 @@ var journeyGrammar = keys(
 	may("title", aText, "What people call it"),
 	may("purpose", enum(string(PurposeConsent), string(PurposeService)), "Why it may write without a topic"),
 	may("topic", aName, "What the customer must have agreed to hear about"),
-	must("enter", listOf(either(object1(enterEventGrammar), object1(enterScheduleGrammar))), "What starts a run"),
+	must("enter", listOf(either(aMapOf(enterEventGrammar), aMapOf(enterScheduleGrammar))), "What starts a run"),
 	may("if_running", enum(words(RunningIgnore, RunningRestart, RunningAfter)...), "What an entry does while a run is live"),
 	may("again_after", aDuration, "How long after a run's end the next may start"),
-	may("leave", listOf(object1(leaveGrammar)), "What ends a run at any moment"),
+	may("leave", listOf(aMapOf(leaveGrammar)), "What ends a run at any moment"),
 	must("steps", someSteps, "What happens"),
 )
 

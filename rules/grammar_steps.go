@@ -65,7 +65,7 @@ var menuRowGrammar = keys(
 
 var menuGrammar = keys(
 	must("button", aText, "What opens the list"),
-	must("rows", atMost(maxRows, object1(menuRowGrammar)), "What can be picked"),
+	must("rows", atMost(maxRows, aMapOf(menuRowGrammar)), "What can be picked"),
 )
 
 var untilGrammar = keys(
@@ -87,19 +87,19 @@ var stepForms = []stepForm{
 	{KindSay, "Say something, inside the service window", aText, []key{
 		ifOption,
 		may("image", aText, "The address of a picture to show; the text is its caption"),
-		may("document", object1(documentGrammar), "A file; the text is its caption"),
-		may("location", object1(locationGrammar), "A place on the map; the text is its name"),
-		may("buttons", atMost(maxChoices, object1(choiceGrammar)), "What can be tapped"),
-		may("list", object1(menuGrammar), "What can be picked"),
+		may("document", aMapOf(documentGrammar), "A file; the text is its caption"),
+		may("location", aMapOf(locationGrammar), "A place on the map; the text is its name"),
+		may("buttons", atMost(maxChoices, aMapOf(choiceGrammar)), "What can be tapped"),
+		may("list", aMapOf(menuGrammar), "What can be picked"),
 	}},
 	{KindAsk, "Ask by a template and wait for the answer", aName, []key{
-		withTexts, ifOption, may("remind", object1(remindGrammar), "A second message while no answer has come"), timeoutOption,
+		withTexts, ifOption, may("remind", aMapOf(remindGrammar), "A second message while no answer has come"), timeoutOption,
 		must("answers", mapOf(someSteps), "What each answer leads to, by keyword; `other` is any other"), onTimeout, onNotSent,
 	}},
 	{KindWait, "Wait for a time", aDuration, []key{
-		ifOption, may("restart_on", object1(restartGrammar), "What starts the wait anew"),
+		ifOption, may("restart_on", aMapOf(restartGrammar), "What starts the wait anew"),
 	}},
-	{KindWaitUntil, "Wait until a time of day, a weekday or a date", either(aClock, object1(untilGrammar), aValue), []key{
+	{KindWaitUntil, "Wait until a time of day, a weekday or a date", either(aClock, aMapOf(untilGrammar), aValue), []key{
 		ifOption, may("at", aClock, "On a date: the time of that day"),
 	}},
 	{KindWaitFor, "Wait for an event", aWord, []key{
@@ -111,8 +111,8 @@ var stepForms = []stepForm{
 		must("until", anExpr, "When they are enough"), timeoutOption, may("each", someSteps, "What happens at each that is not yet enough"),
 		onTimeout,
 	}},
-	{KindChoose, "Go one of several ways", listOf(either(object1(caseGrammar), object1(otherwiseGrammar))), nil},
-	{KindSplit, "Divide customers among arms, the same each time", listOf(either(object1(armGrammar), object1(holdoutGrammar))), []key{
+	{KindChoose, "Go one of several ways", listOf(either(aMapOf(caseGrammar), aMapOf(otherwiseGrammar))), nil},
+	{KindSplit, "Divide customers among arms, the same each time", listOf(either(aMapOf(armGrammar), aMapOf(holdoutGrammar))), []key{
 		may("name", aName, "Splits of one name in a journey divide alike; the journey's name unless said otherwise"),
 	}},
 	{KindReward, "Give a reward", aText, []key{asOption, ifOption, onRefused}},

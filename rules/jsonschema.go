@@ -80,11 +80,11 @@ func formSchema(f form) map[string]any {
 	case formSteps:
 		return map[string]any{"type": "array", "minItems": 1, "items": map[string]any{"$ref": "#/$defs/step"}}
 	case formEither:
-		any := make([]any, len(f.either))
+		schemas := make([]any, len(f.either))
 		for i, e := range f.either {
-			any[i] = formSchema(e)
+			schemas[i] = formSchema(e)
 		}
-		return schemaOf("anyOf", any)
+		return schemaOf("anyOf", schemas)
 	default:
 		return map[string]any{"type": scalarTypes}
 	}
