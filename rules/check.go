@@ -92,13 +92,11 @@ func (c *checker) open(n *node, o *object) bool {
 	return true
 }
 
-// need is the value of a key that must be there for a reason that the grammar does not know.
-func (c *checker) need(n *node, key string) *node {
-	v := n.get(key)
-	if v == nil {
+// need reports that a key is missing which must be there for a reason that the grammar does not know.
+func (c *checker) need(n *node, key string) {
+	if n.get(key) == nil {
 		c.at(n, "%s is missing", key)
 	}
-	return v
 }
 
 // items are the values of a list; nil for anything else, which is reported.

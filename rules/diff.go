@@ -14,11 +14,11 @@ type Change struct {
 	Text  string // "the first wait goes from 1h to 2h"
 }
 
-// Diff tells what is different in new, in the order of its files: first the program, its rewards, templates and segments, then
+// Diff tells what is different now, in the order of its files: first the program, its rewards, templates and segments, then
 // the journeys by name. The order of keys, quotes, comments and the names of files are no differences. Either may be nil: a
 // program that is not there yet.
-func Diff(old, new *Program) []Change {
-	a, b := documentsOf(old), documentsOf(new)
+func Diff(before, now *Program) []Change {
+	a, b := documentsOf(before), documentsOf(now)
 	d := &differ{}
 	for _, name := range []string{"program", "rewards", "templates", "segments"} {
 		d.where = name

@@ -91,9 +91,9 @@ func matchSteps(a, b []*node) []int {
 
 // before is the partner of the nearest step before the i-th that has one.
 func before(partner []int, i int) int {
-	for i--; i >= 0; i-- {
-		if partner[i] >= 0 {
-			return partner[i]
+	for _, j := range slices.Backward(partner[:i]) {
+		if j >= 0 {
+			return j
 		}
 	}
 	return -1

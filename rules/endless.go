@@ -54,12 +54,12 @@ func (c *checker) endless(name string, path []successor, next map[string][]succe
 			c.endless(s.journey, append(slices.Clone(from), s), next, reported, seen)
 			continue
 		}
-		c.reportEndless(name, path, s, next, reported)
+		c.reportEndless(path, s, reported)
 	}
 }
 
 // reportEndless reports one circle, once, at the step that closes it.
-func (c *checker) reportEndless(name string, path []successor, last successor, next map[string][]successor, reported map[string]bool) {
+func (c *checker) reportEndless(path []successor, last successor, reported map[string]bool) {
 	circle := []string{last.journey}
 	guarded := last.guarded
 	for _, s := range path[min(1, len(path)):] {

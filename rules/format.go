@@ -126,11 +126,11 @@ func settle(f form, n *node) form {
 // quotes changes the quotes of scalars, last ones first, so that the places of the others stay.
 func (f *formatter) quotes(n *node, is form) {
 	is = settle(is, n)
-	for i := len(n.pairs) - 1; i >= 0; i-- {
-		f.quotes(n.pairs[i].value, child(is, n.pairs[i].value, n.pairs[i].key.value))
+	for _, p := range slices.Backward(n.pairs) {
+		f.quotes(p.value, child(is, p.value, p.key.value))
 	}
-	for i := len(n.items) - 1; i >= 0; i-- {
-		f.quotes(n.items[i], child(is, n.items[i], ""))
+	for _, item := range slices.Backward(n.items) {
+		f.quotes(item, child(is, item, ""))
 	}
 	if n.shape != scalar || n.line < 1 || n.line > len(f.lines) || n.col > len(f.lines[n.line-1]) {
 		return

@@ -183,7 +183,7 @@ func same(t testing.TB, name string, a, b map[string]string) {
 		require.Equal(t, j.Plan, q.Journeys[journey].Plan, name)
 		for id, s := range j.Steps {
 			require.Equal(t, s.If.Source(), q.Journeys[journey].Steps[id].If.Source(), name)
-			require.Equal(t, len(s.With), len(q.Journeys[journey].Steps[id].With), name)
+			require.Len(t, q.Journeys[journey].Steps[id].With, len(s.With), name)
 		}
 	}
 	for template, had := range p.Templates {

@@ -115,8 +115,9 @@ func typeSchema() map[string]any {
 func stepSchema() map[string]any {
 	kinds := make([]any, len(stepForms))
 	for i, f := range stepForms {
-		kinds[i] = objectSchema(f.object())
-		kinds[i].(map[string]any)["title"] = string(f.kind)
+		kind := objectSchema(f.object())
+		kind["title"] = string(f.kind)
+		kinds[i] = kind
 	}
 	return map[string]any{"type": "object", "oneOf": kinds}
 }

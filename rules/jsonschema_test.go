@@ -72,13 +72,13 @@ func TestJSONSchemas_mistakes(t *testing.T) {
 	compiled := schemas(t)
 	coffee := folder(t, programs.Coffee())
 	for _, test := range []struct{ file, from, to string }{
-		{"program.yaml", "business:", "busness:"},
+		{"program.yaml", "business:", "buziness:"},
 		{"program.yaml", "marketing, at_most: 2", "advert, at_most: 2"},
 		{"program.yaml", "at_most: 2", "at_most: 0"},
 		{"program.yaml", "ask_again_after: 90d", "ask_again_after: 90 days"},
 		{"program.yaml", `"21:00"`, `"9 pm"`},
 		{"program.yaml", "vip: bool", "vip: boolean"},
-		{"program.yaml", "language: en ", "langauge: en "},
+		{"program.yaml", "language: en ", "tongue: en "},
 		{"rewards.yaml", "kind: gift_card", "kind: gift"},
 		{"rewards.yaml", "cost: 250", "cost: free"},
 		{"rewards.yaml", "codes: pool", "codes: many"},

@@ -17,18 +17,19 @@ func (x *journeyCheck) enter(n *node) {
 		if !x.is(item, mapping) {
 			continue
 		}
-		e, event, schema := Enter{}, "", Schema{}
-		if item.get("every") != nil {
+		var e Enter
+		var event string
+		var schema Schema
+		switch {
+		case item.get("every") != nil:
 			e, event = x.schedule(item), punchcard.EventScheduleDue
 			schema, _ = x.prog.Schema(event)
-		} else if x.open(item, enterEventGrammar) {
+		case x.open(item, enterEventGrammar):
 			if event, schema = x.event(item.get("on")); event == punchcard.EventScheduleDue {
 				x.at(item.get("on"), "a schedule is written {every: day, at: \"10:00\"}")
 			}
-		} else {
-			continue
 		}
-		sc := x.scope().with("event", schema.record())
+		sc := x.scope().with("event", eventType(event, schema))
 		e.On, e.Where, e.Key = event, x.expr(item.get("where"), sc, wantBool), x.expr(item.get("key"), sc, wantString)
 		x.journey.Enter = append(x.journey.Enter, e)
 		if event != "" {
@@ -37,7 +38,11 @@ func (x *journeyCheck) enter(n *node) {
 		}
 	}
 	x.journey.entry = union(schemas)
-	x.base = x.scope().with("entry", x.journey.entry.record())
+	entry := x.journey.entry.record()
+	if len(schemas) < len(x.journey.Enter) || len(schemas) == 0 {
+		entry = FieldType{Kind: typeUnknown} // a way in is a mistake: what is read of it is not one as well
+	}
+	x.base = x.scope().with("entry", entry)
 }
 
 // schedule reads when a schedule comes round.

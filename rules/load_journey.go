@@ -68,7 +68,7 @@ func (x *journeyCheck) leave(n *node) {
 			continue
 		}
 		event, schema := x.event(item.get("on"))
-		sc := x.base.with("event", schema.record())
+		sc := x.base.with("event", eventType(event, schema))
 		l := Leave{
 			On: event, Where: x.expr(item.get("where"), sc, wantBool), End: x.name(item.get("end")),
 			Goal: x.boolean(item.get("goal")), Value: x.expr(item.get("value"), sc, wantNumber),

@@ -184,7 +184,7 @@ func (c *checker) optIns(n *node) {
 		}
 		event, schema := c.event(item.get("on"))
 		c.prog.OptIns = append(c.prog.OptIns, OptIn{
-			On: event, Where: c.expr(item.get("where"), c.scope().with("event", schema.record()), wantBool),
+			On: event, Where: c.expr(item.get("where"), c.scope().with("event", eventType(event, schema)), wantBool),
 			Topics: c.topics(item.get("topics")),
 		})
 	}
@@ -215,7 +215,7 @@ func (c *checker) points(n *node) {
 			continue
 		}
 		event, schema := c.event(item.get("on"))
-		sc := c.scope().with("event", schema.record())
+		sc := c.scope().with("event", eventType(event, schema))
 		earn := Earn{On: event, Where: c.expr(item.get("where"), sc, wantBool), Points: c.expr(item.get("points"), sc, wantNumber)}
 		if d := item.get("pending"); d != nil {
 			earn.Pending = c.duration(d)

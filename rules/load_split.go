@@ -62,8 +62,8 @@ func (x *journeyCheck) split(n, value *node, id, next string, f frame) (falls bo
 
 // armName is the name of the i-th arm that has none of its own: a, b, c …
 func armName(i int) string {
-	if i < 26 {
-		return string(rune('a' + i))
+	if alphabet := "abcdefghijklmnopqrstuvwxyz"; i < len(alphabet) {
+		return alphabet[i : i+1]
 	}
 	return "arm-" + ordinal(i+1)
 }

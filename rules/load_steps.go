@@ -149,7 +149,7 @@ func (x *journeyCheck) wait(n, value *node, id, next string, f frame) bool {
 	step := &Step{}
 	if r := n.get("restart_on"); r != nil && x.open(r, restartGrammar) {
 		event, schema := x.event(r.get("on"))
-		step.RestartOn = &RestartOn{On: event, Where: x.expr(r.get("where"), f.scope.with("event", schema.record()), wantBool)}
+		step.RestartOn = &RestartOn{On: event, Where: x.expr(r.get("where"), f.scope.with("event", eventType(event, schema)), wantBool)}
 		if u := r.get("update"); u != nil {
 			step.RestartOn.UpdateEntry = x.oneOf(u, "update", "entry") != ""
 			if event != "" && !slices.Contains(x.enters, event) {
@@ -169,7 +169,7 @@ func (x *journeyCheck) waitFor(n, value *node, id, next string, f frame) bool {
 	x.put(n, id, Node{
 		Kind: KindWaitFor, Label: "wait_for " + event, Next: map[string]string{OutcomeHeard: next, OutcomeElapsed: late},
 		For: timeout, Scope: id,
-	}, &Step{On: event, Filter: x.expr(n.get("where"), f.scope.with("event", schema.record()), wantBool)})
+	}, &Step{On: event, Filter: x.expr(n.get("where"), f.scope.with("event", eventType(event, schema)), wantBool)})
 	return true
 }
 
@@ -185,8 +185,8 @@ func (x *journeyCheck) collect(n, value *node, id, next string, f *frame) bool {
 	}
 	counting := n.get("counting_entry")
 	step := &Step{
-		On: event, Filter: x.expr(n.get("where"), f.scope.with("event", schema.record()), wantBool),
-		Until:         x.expr(n.get("until"), within.scope.with("event", schema.record()), wantBool),
+		On: event, Filter: x.expr(n.get("where"), f.scope.with("event", eventType(event, schema)), wantBool),
+		Until:         x.expr(n.get("until"), within.scope.with("event", eventType(event, schema)), wantBool),
 		CountingEntry: x.boolean(counting),
 	}
 	if u := step.Until; u != nil && !x.changes(u, event) {

@@ -50,7 +50,7 @@ func TestLoad_planted(t *testing.T) {
 	for key, message := range want {
 		file, at, _ := strings.Cut(key, "\x00")
 		require.Equal(t, 1, strings.Count(files[file], at), "%s: %s", file, at)
-		before := files[file][:strings.Index(files[file], at)]
+		before, _, _ := strings.Cut(files[file], at)
 		line := strings.Count(before, "\n") + 1
 		column := len([]rune(before[strings.LastIndex(before, "\n")+1:])) + 1
 		expected[fmt.Sprintf("%s:%d:%d", file, line, column)] = message

@@ -22,11 +22,12 @@ func (s scope) with(name string, t FieldType) scope {
 	return s
 }
 
-// without is the scope without a name.
-func (s scope) without(name string) scope {
-	s.vars = maps.Clone(s.vars)
-	delete(s.vars, name)
-	return s
+// eventType is what an event's properties are: unknown when its name is a mistake, so that what reads them is not one as well.
+func eventType(event string, schema Schema) FieldType {
+	if event == "" {
+		return FieldType{Kind: typeUnknown}
+	}
+	return schema.record()
 }
 
 func (s scope) names() []string { return slices.Sorted(maps.Keys(s.vars)) }

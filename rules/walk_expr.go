@@ -102,7 +102,8 @@ func (x *exprCheck) pattern(n ast.Node) bool {
 
 func (x *exprCheck) identifier(n *ast.IdentifierNode) {
 	name := n.Value
-	if _, ok := x.scope.vars[name]; ok {
+	if t, ok := x.scope.vars[name]; ok {
+		x.untyped = x.untyped || t.Kind == typeUnknown
 		x.names[name] = true
 		return
 	}
