@@ -2,6 +2,7 @@ package rules
 
 import (
 	"errors"
+	"maps"
 	"reflect"
 	"regexp"
 	"strings"
@@ -78,9 +79,7 @@ func (c *checker) compile(n *node, source string, offset int, sc scope, w want) 
 	for name := range x.params {
 		env[name] = types.String
 	}
-	for name, t := range lookupTypes {
-		env[name] = t
-	}
+	maps.Copy(env, lookupTypes)
 	options := append(exprOptions(), expr.Env(env))
 	switch w {
 	case wantBool:
@@ -191,8 +190,7 @@ func (x *exprCheck) refuse(err error) {
 		x.failed = true
 		return
 	}
-	var at *file.Error
-	if errors.As(err, &at) {
+	if at, ok := errors.AsType[*file.Error](err); ok {
 		x.fail(at.From, "", "%s", exprWords(at.Message))
 		return
 	}

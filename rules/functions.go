@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"reflect"
 	"time"
@@ -146,16 +147,12 @@ func (ev *evaluation) vars() map[string]any {
 		labels[i] = l
 	}
 	customer := make(map[string]any, len(env.Customer.Attributes)+6)
-	for name, value := range env.Customer.Attributes {
-		customer[name] = value
-	}
+	maps.Copy(customer, env.Customer.Attributes)
 	customer["id"], customer["tier"] = env.Customer.ID, env.Customer.Tier
 	customer["language"], customer["country"] = env.Customer.Language, env.Customer.Country
 	customer["labels"], customer["age_days"] = labels, env.Customer.AgeDays
 	vars := make(map[string]any, 16+len(env.With)+len(env.Bound))
-	for name, value := range env.With {
-		vars[name] = value
-	}
+	maps.Copy(vars, env.With)
 	for name, value := range env.Bound {
 		vars[name] = value
 	}

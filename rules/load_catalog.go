@@ -182,7 +182,7 @@ func (c *checker) templatePart(n *node, key string, limit int, t *Template) Text
 		return Text{}
 	}
 	text := c.plainText(part)
-	c.sameLanguages(part, text, t)
+	c.sameLanguages(part, t)
 	for _, w := range text.wordings {
 		if s := text.plain(w.language); utf8.RuneCountInString(s) > limit || strings.Contains(s, "\n") {
 			c.at(wordingNode(part, w.language), "a %s is one line of at most %d characters", key, limit)
@@ -192,7 +192,7 @@ func (c *checker) templatePart(n *node, key string, limit int, t *Template) Text
 }
 
 // sameLanguages reports the languages in which a part of a template has no wording though its body has.
-func (c *checker) sameLanguages(n *node, part Text, t *Template) {
+func (c *checker) sameLanguages(n *node, t *Template) {
 	if n.shape != mapping {
 		return
 	}
@@ -228,7 +228,7 @@ func (c *checker) buttons(n *node, t *Template, sc scope) {
 			b := templateButton{keyword: c.known(reply, "keyword", c.keywordNames())}
 			if title := item.get("title"); title != nil {
 				b.title = c.plainText(title)
-				c.sameLanguages(title, b.title, t)
+				c.sameLanguages(title, t)
 				for _, w := range b.title.wordings {
 					c.buttonTitle(wordingNode(title, w.language), b.title.plain(w.language))
 				}

@@ -1,7 +1,9 @@
 package rules
 
 import (
+	"maps"
 	"slices"
+	"strings"
 
 	"punchcard"
 )
@@ -122,9 +124,7 @@ func (f frame) inner() frame {
 
 func (f frame) bind(name string, kind Kind, t FieldType) frame {
 	bound := map[string]Kind{name: kind}
-	for k, v := range f.bound {
-		bound[k] = v
-	}
+	maps.Copy(bound, f.bound)
 	bound[name] = kind
 	f.bound = bound
 	f.scope = f.scope.with(name, t)
@@ -142,7 +142,6 @@ func (x *journeyCheck) branch(n *node, prefix, next string, f frame) (falls bool
 	for i, item := range items {
 		if !falls {
 			x.at(item, "this step is never reached: the one before it ends the run or goes back")
-			falls = true
 		}
 		id, after := prefix+ordinal(i+1), next
 		if i < len(items)-1 {
@@ -243,16 +242,16 @@ func (x *journeyCheck) with(n *node, t *Template, f frame) []Param {
 }
 
 func and(words []string) string {
-	s := ""
+	var s strings.Builder
 	for i, w := range words {
 		switch {
 		case i == 0:
 		case i == len(words)-1:
-			s += " and "
+			s.WriteString(" and ")
 		default:
-			s += ", "
+			s.WriteString(", ")
 		}
-		s += w
+		s.WriteString(w)
 	}
-	return s
+	return s.String()
 }

@@ -3,6 +3,7 @@ package rules
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -190,8 +191,7 @@ func (c *checker) parseYAML(src *source, text string) (root *node) {
 	file, err := parser.Parse(tokens, parser.ParseComments)
 	if err != nil {
 		pos, message := whole.position(), err.Error()
-		var syntax yaml.Error
-		if errors.As(err, &syntax) {
+		if syntax, ok := errors.AsType[yaml.Error](err); ok {
 			message = syntax.GetMessage()
 			if tk := syntax.GetToken(); tk != nil && tk.Position != nil {
 				pos = tokenPosition(src, tk)
@@ -399,10 +399,8 @@ func (c *checker) diagnose(severity Severity, pos Position, suggestion, format s
 	if src := c.sources[pos.File]; src != nil {
 		d.Source = src.line(pos.Line)
 	}
-	for _, f := range c.found {
-		if f == d {
-			return
-		}
+	if slices.Contains(c.found, d) {
+		return
 	}
 	if len(c.found) < maxDiagnostics {
 		c.found = append(c.found, d)

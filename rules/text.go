@@ -256,8 +256,8 @@ func (c *checker) segments(n *node, sc scope) []segment {
 	for {
 		before, after, found := strings.Cut(rest, "{{")
 		if before != "" {
-			if i := strings.Index(before, "}}"); i >= 0 {
-				c.report(n.at(at+utf8.RuneCountInString(before[:i])), "", "}} without the {{ that it closes")
+			if before0, _, ok := strings.Cut(before, "}}"); ok {
+				c.report(n.at(at+utf8.RuneCountInString(before0)), "", "}} without the {{ that it closes")
 			}
 			out = append(out, segment{literal: before})
 		}
@@ -283,7 +283,7 @@ func (c *checker) segments(n *node, sc scope) []segment {
 // closing is where in s the }} stands that is neither in a quoted text nor closes a map; -1 if nowhere.
 func closing(s string) int {
 	depth, quote, escaped := 0, byte(0), false
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		switch ch := s[i]; {
 		case quote != 0:
 			if ch == quote && !escaped {

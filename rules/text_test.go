@@ -175,7 +175,7 @@ func TestProgram_lookups(t *testing.T) {
 	require.Equal(t, "bronze", p.TierAt(0))
 	require.Equal(t, "silver", p.TierAt(1999))
 	require.Equal(t, "gold", p.TierAt(2000))
-	require.Equal(t, "", (&rules.Program{}).TierAt(9))
+	require.Empty(t, (&rules.Program{}).TierAt(9))
 	topic, ok := p.Topic("rewards")
 	require.True(t, ok)
 	require.False(t, topic.Title.IsZero())
