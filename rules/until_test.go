@@ -123,6 +123,9 @@ func TestUntilTime_Deadline_wallClock(t *testing.T) {
 		}
 		before := got.Add(-time.Second).In(z)
 		wall := func(t time.Time) string { return t.Format("2006-01-02 15:04:05") }
+		if local.YearDay()-before.YearDay() > 1 {
+			return // the zone moved across the date line: the whole day that was asked for is skipped
+		}
 		skipped := fmt.Sprintf("%s %s:00", wall(before)[:10], at)
 		if skipped < wall(before) { // the clocks jumped over midnight
 			skipped = fmt.Sprintf("%s %s:00", wall(local)[:10], at)
