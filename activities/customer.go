@@ -73,7 +73,7 @@ func (a *Activities) Points(ctx context.Context, in Input) (rules.Result, error)
 			return rules.Result{}, cause
 		}
 		if err != nil {
-			return because(done(rules.OutcomeNext), ReasonExpression), nil
+			return because(done(rules.OutcomeNext), ReasonExpression), nil //nolint:nilerr // an expression that fails is recorded, and gives nothing
 		}
 		points := int64(math.Floor(min(value, fence.MaxEarned)))
 		if points <= 0 {

@@ -154,7 +154,7 @@ func TestProgram(t *testing.T) {
 	require.Equal(t, "Bean & Bloom Rewards", got["name"])
 	require.EqualValues(t, 1, got["version"])
 	require.Len(t, got["hash"], 64)
-	require.Len(t, got["journeys"], 5)
+	require.Len(t, got["journeys"], 6)
 	require.Equal(t, map[string]any{"name": "abandoned-cart", "title": got["journeys"].([]any)[0].(map[string]any)["title"], "enters": []any{"cart.updated"}, "paused": false}, got["journeys"].([]any)[0])
 	require.Contains(t, got["rewards"], map[string]any{
 		"name": "free-coffee", "kind": "gift_card", "title": "A free coffee", "cost": 250.0, "value": 4.5, "codes": "pool", "captured_by": "till",

@@ -194,6 +194,8 @@ func (c *checker) never(event string) string {
 		return "the program has no tiers"
 	case event == punchcard.EventConsentRequested && len(c.prog.OptIns) == 0:
 		return "the program has no opt_in"
+	case event == punchcard.EventKeywordPrefix+"stop" || event == punchcard.EventKeywordPrefix+"yes" || event == punchcard.EventKeywordPrefix+"no":
+		return "stop, yes and no are answers and raise no event"
 	default:
 		return ""
 	}

@@ -57,7 +57,7 @@ func (x *exprCheck) typeOf(n ast.Node, in *predicateScope) (t FieldType, isOptio
 
 func (x *exprCheck) typeOfMember(n *ast.MemberNode, in *predicateScope) (FieldType, bool) {
 	base, isOptional := x.typeOf(n.Node, in)
-	switch base.Kind {
+	switch base.Kind { //nolint:exhaustive // nothing else has members
 	case TypeRecord:
 		if name, ok := n.Property.(*ast.StringNode); ok {
 			f, _ := base.field(name.Value)
@@ -232,9 +232,16 @@ func (x *exprCheck) typeOfBuiltin(n *ast.BuiltinNode, in *predicateScope) (Field
 }
 
 // typer tells the library's checker the types of what first, default and latest answer: a call whose type is set keeps it.
-// And it lets `not` take what is absent for false, as a condition by itself does, and makes segment.lapsed a question that is
+// And it lets `not`, `and`, `or` and `?:` take what is absent for false, as a condition by itself does, and makes segment.lapsed a question that is
 // asked only when its answer is needed.
 type typer struct{ x *exprCheck }
+
+// orFalse makes a condition that may be absent false where it is.
+func (t *typer) orFalse(n *ast.Node) {
+	if operand, isOptional := t.x.typeOf(*n, nil); operand.Kind == TypeBool && isOptional {
+		ast.Patch(n, &ast.BinaryNode{Operator: "??", Left: *n, Right: &ast.BoolNode{}})
+	}
+}
 
 // Visit is called for every node of the tree.
 func (t *typer) Visit(n *ast.Node) {
@@ -245,10 +252,17 @@ func (t *typer) Visit(n *ast.Node) {
 			ast.Patch(n, &ast.CallNode{Callee: &ast.IdentifierNode{Value: segmentFunction}, Arguments: []ast.Node{&ast.StringNode{Value: name.Value}}})
 		}
 	case *ast.UnaryNode:
-		operand, isOptional := t.x.typeOf(node.Node, nil)
-		if (node.Operator == "not" || node.Operator == "!") && operand.Kind == TypeBool && isOptional {
-			ast.Patch(&node.Node, &ast.BinaryNode{Operator: "??", Left: node.Node, Right: &ast.BoolNode{}})
+		if node.Operator == "not" || node.Operator == "!" {
+			t.orFalse(&node.Node)
 		}
+	case *ast.BinaryNode:
+		switch node.Operator {
+		case "and", "&&", "or", "||":
+			t.orFalse(&node.Left)
+			t.orFalse(&node.Right)
+		}
+	case *ast.ConditionalNode:
+		t.orFalse(&node.Cond)
 	case *ast.CallNode:
 		callee, ok := node.Callee.(*ast.IdentifierNode)
 		if !ok {

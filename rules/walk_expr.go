@@ -4,6 +4,7 @@ import (
 	"regexp/syntax"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/expr-lang/expr/ast"
 )
@@ -240,7 +241,14 @@ func (x *exprCheck) firstDefault(args []ast.Node, in *predicateScope) {
 		return
 	}
 	for _, p := range literal.Pairs {
-		key := p.(*ast.PairNode).Key.(*ast.StringNode) // walk has checked that it is
+		pair, isPair := p.(*ast.PairNode)
+		if !isPair {
+			continue
+		}
+		key, isName := pair.Key.(*ast.StringNode)
+		if !isName {
+			continue // walk reports it
+		}
 		if _, ok := of.Of.field(key.Value); !ok {
 			x.fail(key.Location().From, nearest(key.Value, of.Of.names()), "%s has no field %q", x.subject(args[0]), key.Value)
 		}
@@ -312,7 +320,9 @@ func (x *exprCheck) lookup(name string, args []ast.Node) {
 			return
 		}
 		if d, ok := parseDuration(text); !ok || d <= 0 || d > maxDuration {
-			x.fail(args[window].Location().From, "", "%q is no duration: write 30s, 10m, 1h, 2d or 1w", text)
+			x.fail(args[window].Location().From, "", "%q is no duration: write 2d, 30d or 1w", text)
+		} else if d < 24*time.Hour {
+			x.fail(args[window].Location().From, "", "%q is too short: counts are kept by day, so a window is 1d or more", text)
 		}
 	}
 }

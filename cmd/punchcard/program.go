@@ -99,7 +99,7 @@ func formatFile(dir, path string, check bool) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	text, err := os.ReadFile(path) //nolint:gosec // the operator names the folder
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return false, err
 	}
@@ -117,10 +117,10 @@ func formatFile(dir, path string, check bool) (bool, error) {
 	if err != nil {
 		return true, err
 	}
-	return true, os.WriteFile(path, []byte(formatted), info.Mode().Perm())
+	return true, os.WriteFile(path, []byte(formatted), info.Mode().Perm()) //nolint:gosec // the operator names the folder
 }
 
-// published is the newest published program, nil when there is none, with the live runs by journey and version.
+// newest is the newest published program, nil when there is none, with the live runs by journey and version.
 func newest(ctx context.Context, s *store.Store) (*rules.Program, int, map[string]map[int]int64, error) {
 	catalog, view := fence.NewCatalog(s), s.View(ctx)
 	version, err := view.LatestVersion()
@@ -135,16 +135,15 @@ func newest(ctx context.Context, s *store.Store) (*rules.Program, int, map[strin
 	return p, version, open, err
 }
 
-// sayChanges says how next differs from what is published, and how many runs keep what they began with. It answers how many
-// changes there are.
-func sayChanges(ctx context.Context, s *store.Store, next *rules.Program) (int, error) {
+// sayChanges says how next differs from what is published, and how many runs keep what they began with.
+func sayChanges(ctx context.Context, s *store.Store, next *rules.Program) error {
 	old, version, open, err := newest(ctx, s)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	if old == nil {
 		fmt.Println("Nothing is published yet.")
-		return 1, nil
+		return nil
 	}
 	changes := rules.Diff(old, next)
 	for _, c := range changes {
@@ -161,7 +160,7 @@ func sayChanges(ctx context.Context, s *store.Store, next *rules.Program) (int, 
 	if len(changes) == 0 {
 		fmt.Printf("Nothing differs from version %d.\n", version)
 	}
-	return len(changes), nil
+	return nil
 }
 
 // plural is a word as it stands after a number: one run keeps, two runs keep.
@@ -185,8 +184,7 @@ func (c programDiffCmd) Run(ctx context.Context) error {
 		return err
 	}
 	return withStore(ctx, c.Database, func(s *store.Store) error {
-		_, err := sayChanges(ctx, s, p)
-		return err
+		return sayChanges(ctx, s, p)
 	})
 }
 
@@ -254,7 +252,7 @@ func (c programApplyCmd) Run(ctx context.Context) error {
 		return err
 	}
 	return withStore(ctx, c.Database, func(s *store.Store) error {
-		if _, err := sayChanges(ctx, s, p); err != nil {
+		if err := sayChanges(ctx, s, p); err != nil {
 			return err
 		}
 		return c.publish(ctx, s, p)
@@ -298,7 +296,7 @@ func (c programRollbackCmd) Run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if _, err := sayChanges(ctx, s, p); err != nil {
+		if err := sayChanges(ctx, s, p); err != nil {
 			return err
 		}
 		return c.publish(ctx, s, p)

@@ -238,21 +238,22 @@ func (r *routing) requested() error {
 	event.Name, event.Properties = entry, properties
 	asked := *r
 	asked.event, asked.known = &event, nil
-	for _, enter := range j.Enters(entry) {
-		env, err := asked.env()
-		if err != nil {
-			return err
-		}
-		key, err := entryKey(enter, env)
-		if err != nil {
-			return r.failed(err, j.Name+" enter key")
-		}
-		_, err = fence.Begin(r.tx, r.policy.Program, j, r.customer, &punchcard.Run{
-			Version: r.policy.Version, Key: key, EventID: r.event.ID, Entry: properties, EntryEvent: entry, Depth: r.event.Depth,
-		})
+	enters := j.Enters(entry)
+	if len(enters) == 0 {
+		return nil // it is no longer entered by that event
+	}
+	env, err := asked.env()
+	if err != nil {
 		return err
 	}
-	return nil
+	key, err := entryKey(enters[0], env)
+	if err != nil {
+		return r.failed(err, j.Name+" enter key")
+	}
+	_, err = fence.Begin(r.tx, r.policy.Program, j, r.customer, &punchcard.Run{
+		Version: r.policy.Version, Key: key, EventID: r.event.ID, Entry: properties, EntryEvent: entry, Depth: r.event.Depth,
+	})
+	return err
 }
 
 // successor starts the entry that waited for the end of the run that the event tells of.

@@ -134,8 +134,8 @@ func (d *Dispatcher) raiseDue(ctx context.Context, tx *store.Tx, policy fence.Pu
 		if err != nil {
 			d.log.WarnContext(ctx, "an expression failed and counts as false", "where", j.Name+" enter", "customer", c.ID, "error", err)
 		}
-		if err != nil || !ok {
-			return false, nil
+		if !ok || err != nil {
+			return false, nil //nolint:nilerr // an expression that fails is false
 		}
 	}
 	return tx.AddEvent(event)

@@ -85,7 +85,7 @@ func (c *Catalog) published(ctx context.Context, version int) (Published, error)
 	if row == nil {
 		return Published{}, fmt.Errorf("program version %d is not in the database", version)
 	}
-	program, problems := rules.LoadFiles(row.Files)
+	program, problems := rules.LoadPublished(row.Files)
 	if program == nil {
 		return Published{}, fmt.Errorf("program version %d does not compile any more: %w", version, problems)
 	}

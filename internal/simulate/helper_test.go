@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -227,19 +228,23 @@ func (b *bundle) join(phone string) {
 	require.Equal(b.t, []string{"opt_in_request", "opt_in_welcome"}, b.messages(phone))
 }
 
-func coffee() fs.FS { return programs.Coffee() }
-
-// with is the coffee program with some files in another wording.
-func with(files map[string]string) fs.FS {
+// coffee is the coffee program without its schedule, which would have time go in steps of a quarter of an hour.
+func coffee() fstest.MapFS {
 	out := fstest.MapFS{}
-	_ = fs.WalkDir(coffee(), ".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+	_ = fs.WalkDir(programs.Coffee(), ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || path == "journeys/birthday.yaml" {
 			return err
 		}
-		data, err := fs.ReadFile(coffee(), path)
+		data, err := fs.ReadFile(programs.Coffee(), path)
 		out[path] = &fstest.MapFile{Data: data}
 		return err
 	})
+	return out
+}
+
+// with is the coffee program with some files in another wording.
+func with(files map[string]string) fstest.MapFS {
+	out := coffee()
 	for path, text := range files {
 		out[path] = &fstest.MapFile{Data: []byte(text)}
 	}
@@ -247,12 +252,8 @@ func with(files map[string]string) fs.FS {
 }
 
 // add is a program with one more file.
-func add(program fs.FS, path, text string) fstest.MapFS {
-	out := fstest.MapFS{path: &fstest.MapFile{Data: []byte(text)}}
-	for p, f := range program.(fstest.MapFS) {
-		if p != path {
-			out[p] = f
-		}
-	}
+func add(program fstest.MapFS, path, text string) fstest.MapFS {
+	out := maps.Clone(program)
+	out[path] = &fstest.MapFile{Data: []byte(text)}
 	return out
 }

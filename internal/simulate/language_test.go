@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -44,9 +45,9 @@ func (b *bundle) referral() {
 func (b *bundle) tried() string {
 	b.t.Helper()
 	all := b.outcomes(anna)
-	for i := len(all) - 1; i >= 0; i-- {
-		if strings.HasPrefix(all[i], "tried ") {
-			return strings.TrimPrefix(all[i], "tried ")
+	for _, o := range slices.Backward(all) {
+		if how, ok := strings.CutPrefix(o, "tried "); ok {
+			return how
 		}
 	}
 	return ""

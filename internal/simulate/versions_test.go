@@ -2,8 +2,10 @@ package simulate_test
 
 import (
 	"io/fs"
+	"maps"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -82,9 +84,8 @@ func TestVersions(t *testing.T) {
 }
 
 // without is a program with one file less.
-func without(program fs.FS, path string) fs.FS {
-	less := add(program, "none", "")
-	delete(less, "none")
+func without(program fstest.MapFS, path string) fstest.MapFS {
+	less := maps.Clone(program)
 	delete(less, path)
 	return less
 }
