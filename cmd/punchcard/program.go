@@ -21,6 +21,7 @@ type programCmd struct {
 	Diff     programDiffCmd     `cmd:"" help:"Say in plain words how a folder differs from what is published."`
 	Apply    programApplyCmd    `cmd:"" help:"Publish a folder: new runs take it, runs under way keep theirs."`
 	History  programHistoryCmd  `cmd:"" help:"List what was published, with the runs that live on it."`
+	Show     programShowCmd     `cmd:"" help:"Write a published version's files into a folder."`
 	Rollback programRollbackCmd `cmd:"" help:"Publish an earlier version again, as a new one."`
 	Schema   programSchemaCmd   `cmd:"" help:"Write the JSON Schemas of a program's files, for editors."`
 }
@@ -279,6 +280,46 @@ func (c programHistoryCmd) Run(ctx context.Context) error {
 			}
 			fmt.Printf("%4d  %s  %s  %d live %s\n", v.Version, v.PublishedAt.Format("2006-01-02 15:04"), v.Hash[:min(12, len(v.Hash))], live, plural(live, "run"))
 		}
+		return nil
+	})
+}
+
+type programShowCmd struct {
+	toolDatabase
+
+	Version int    `arg:"" help:"The version, as history shows it."`
+	Dir     string `arg:"" help:"A folder that does not exist yet."`
+}
+
+// Run writes the files as they were published.
+func (c programShowCmd) Run(ctx context.Context) error {
+	return withStore(ctx, c.Database, func(s *store.Store) error {
+		p, err := s.View(ctx).Program(c.Version)
+		if err != nil {
+			return err
+		}
+		if p == nil {
+			return fmt.Errorf("there is no version %d; punchcard program history lists them", c.Version)
+		}
+		if err := os.Mkdir(c.Dir, 0o750); err != nil {
+			return err
+		}
+		folder, err := os.OpenRoot(c.Dir) // no file's name leads out of it
+		if err != nil {
+			return err
+		}
+		defer func() { _ = folder.Close() }() // what was written is closed by itself
+		for name, text := range p.Files {
+			if dir := filepath.Dir(name); dir != "." {
+				if err := folder.MkdirAll(dir, 0o750); err != nil {
+					return err
+				}
+			}
+			if err := folder.WriteFile(name, []byte(text), 0o600); err != nil {
+				return err
+			}
+		}
+		fmt.Printf("Version %d is in %s.\n", c.Version, c.Dir)
 		return nil
 	})
 }
