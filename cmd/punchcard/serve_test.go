@@ -66,7 +66,7 @@ func TestPostgresIsGone(t *testing.T) {
 	})
 	require.Contains(t, do("program", "check", "../../programs/coffee"), "is sound")
 	require.Contains(t, do("program", "apply", "../../programs/coffee"), "is published as version 1")
-	require.Contains(t, do("program", "apply", "../../programs/coffee"), "is version 1 already")
+	require.Contains(t, do("program", "apply", "../../programs/coffee"), "is already version 1")
 	made := strings.Fields(do("keys", "create", "till"))
 	s.key = made[1]
 	require.Contains(t, do("keys", "list"), made[0])
