@@ -152,6 +152,9 @@ func consent(f Facts) string {
 			return ReasonNotRequested
 		case !f.AsksConsent && !f.FreeText && !has(f.Standings, punchcard.StandingGranted):
 			return ReasonNoConsent
+		case f.FreeText && !has(f.Standings, punchcard.StandingRequested) && !has(f.Standings, punchcard.StandingGranted) &&
+			!has(f.Standings, punchcard.StandingRefused):
+			return ReasonNoConsent // after a stop the window is open, but nothing is asked any more
 		default:
 			return "" // free text inside the window answers what the customer has just said
 		}

@@ -63,8 +63,9 @@ func (a *Activities) Redeem(ctx context.Context, in Input) (rules.Result, error)
 		if err != nil {
 			return rules.Result{}, err
 		}
-		if redemption == nil {
-			// The journey was started by something else than a redemption: the step makes its own.
+		if redemption == nil || redemption.CustomerID != p.Customer.ID || redemption.EndedAt != nil ||
+			redemption.RunID != "" && redemption.RunID != p.Run.ID {
+			// The journey was started by something else than a redemption that is this customer's and open: the step makes its own.
 			redemption = &punchcard.Redemption{ID: punchcard.NewID(punchcard.PrefixRedemption), CustomerID: p.Customer.ID, Reward: name}
 			if err := p.Tx.AddRedemption(redemption); err != nil {
 				return rules.Result{}, err

@@ -63,6 +63,13 @@ var errTooMany = fmt.Errorf("a program has at most %d files", maxFiles)
 
 // readFile reads a file, at most one byte more than is allowed.
 func readFile(fsys fs.FS, name string) (string, error) {
+	info, err := fs.Stat(fsys, name)
+	if err != nil {
+		return "", err
+	}
+	if !info.Mode().IsRegular() {
+		return "", fs.ErrInvalid // a pipe would be waited for
+	}
 	f, err := fsys.Open(name)
 	if err != nil {
 		return "", err

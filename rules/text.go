@@ -251,6 +251,11 @@ func (c *checker) inline(segments []segment) []segment {
 
 // segments splits a text at its {{ expressions }} and compiles them.
 func (c *checker) segments(n *node, sc scope) []segment {
+	if length := utf8.RuneCountInString(n.value); length > maxText {
+		// WhatsApp takes no more of any text, and each place in it is looked for from its beginning.
+		c.at(n, "the text has %d characters; at most %d are sent", length, maxText)
+		return []segment{{literal: "…"}}
+	}
 	var out []segment
 	rest, at := n.value, 0 // at counts characters
 	for {

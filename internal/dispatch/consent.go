@@ -45,6 +45,9 @@ func (r *routing) optIn() error {
 		return err
 	}
 	own := strings.HasPrefix(r.event.Name, punchcard.EventKeywordPrefix)
+	if !own && r.stopped(standings) {
+		return nil // also for a topic that the program got since
+	}
 	topics = slices.DeleteFunc(topics, func(t string) bool { return !r.mayAsk(standings[t], own) })
 	for _, t := range topics {
 		err := r.tx.AddConsent(&punchcard.ConsentEntry{
@@ -58,6 +61,21 @@ func (r *routing) optIn() error {
 		return nil
 	}
 	return fence.Raise(r.tx, r.customer.ID, punchcard.EventConsentRequested, map[string]any{"topics": topics, "source": r.event.Name}, r.event.Depth)
+}
+
+// stopped tells whether the customer has said stop, and has not begun again since: the business may not ask them anything.
+func (r *routing) stopped(standings map[string]punchcard.ConsentState) bool {
+	revoked := false
+	for _, s := range standings {
+		switch s.Standing {
+		case punchcard.StandingRevoked:
+			revoked = true
+		case punchcard.StandingGranted, punchcard.StandingRequested:
+			return false
+		default:
+		}
+	}
+	return revoked
 }
 
 // mayAsk tells whether the customer may be asked about a topic now. own says that it is their own act. After silence or a

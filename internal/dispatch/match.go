@@ -234,6 +234,9 @@ func (r *routing) requested() error {
 	if j == nil {
 		return nil // it is no longer in the program
 	}
+	if stopped, err := r.tx.Off(store.SwitchEntry, journey); err != nil || stopped {
+		return err
+	}
 	event := *r.event
 	event.Name, event.Properties = entry, properties
 	asked := *r
@@ -256,7 +259,8 @@ func (r *routing) requested() error {
 	return err
 }
 
-// successor starts the entry that waited for the end of the run that the event tells of.
+// successor starts the entry that waited for the end of the run that the event tells of. While another run is live on its key it
+// waits on, for the end of that one.
 func (r *routing) successor() error {
 	journey, _ := r.event.Properties["journey"].(string)
 	key, _ := r.event.Properties["key"].(string)
@@ -264,16 +268,20 @@ func (r *routing) successor() error {
 	if err != nil || waiting == nil {
 		return err
 	}
-	if err := r.tx.TakeWaiting(waiting); err != nil {
+	stopped, err := r.tx.Off(store.SwitchEntry, journey)
+	if err != nil {
 		return err
 	}
 	j := r.policy.Journeys[journey]
-	if j == nil {
-		return nil // it is no longer in the program: nobody enters it any more
+	if j == nil || stopped {
+		return r.tx.TakeWaiting(waiting) // nobody enters it any more
 	}
-	_, err = fence.Begin(r.tx, r.policy.Program, j, r.customer, &punchcard.Run{
+	run, err := fence.Begin(r.tx, r.policy.Program, j, r.customer, &punchcard.Run{
 		Version: r.policy.Version, Key: key, EventID: waiting.EventID, Entry: waiting.Entry, EntryEvent: waiting.EntryEvent,
 		Depth: r.event.Depth,
 	})
-	return err
+	if err != nil || run == nil {
+		return err
+	}
+	return r.tx.TakeWaiting(waiting)
 }

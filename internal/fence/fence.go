@@ -242,9 +242,14 @@ func (p *Pass) note(result rules.Result) error {
 
 // Disarm takes back the wait that was armed when this effect began: it did not happen after all, and will be tried again.
 func (p *Pass) Disarm() {
-	if l := p.Run.Listener; l != nil && !rules.Under(p.Effect.Node, l.Scope) {
-		p.Run.Listener = nil
+	l := p.Run.Listener
+	if l == nil || rules.Under(p.Effect.Node, l.Scope) {
+		return
 	}
+	if p.Journey.Plan.Nodes[l.Node].Kind == rules.KindCollect {
+		return // what it has counted is told already: armed afresh, it would count and tell it twice
+	}
+	p.Run.Listener = nil
 }
 
 // lead arms the wait to which an outcome leads, and answers how long it lasts; nil when it leads to no wait. The wait that

@@ -106,7 +106,7 @@ func End(tx *store.Tx, r *punchcard.Run, e Ending) error {
 		}
 	}
 	if id, ok := r.Entry["redemption_id"].(string); ok && r.EntryEvent == punchcard.EventRedemptionRequested {
-		if err := tx.EndRedemption(id, punchcard.RedemptionReleased, e.Outcome); err != nil {
+		if err := tx.EndRedemption(id, r.CustomerID, punchcard.RedemptionReleased, e.Outcome); err != nil {
 			return err
 		}
 	}

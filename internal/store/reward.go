@@ -169,7 +169,7 @@ func (tx *Tx) RedemptionOfRequest(request string) (*punchcard.Redemption, error)
 func (tx *Tx) SaveRedemption(r *punchcard.Redemption) error { return tx.db.Save(r).Error }
 
 // EndRedemption ends a redemption that holds nothing: it was refused, or its run ended before it held anything.
-func (tx *Tx) EndRedemption(id string, status punchcard.RedemptionStatus, reason string) error {
-	return tx.db.Model(&punchcard.Redemption{}).Where("id = ? AND ended_at IS NULL", id).
+func (tx *Tx) EndRedemption(id, customer string, status punchcard.RedemptionStatus, reason string) error {
+	return tx.db.Model(&punchcard.Redemption{}).Where("id = ? AND customer_id = ? AND ended_at IS NULL", id, customer).
 		Updates(map[string]any{"status": status, "reason": reason, "ended_at": tx.Now}).Error
 }

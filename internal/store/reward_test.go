@@ -131,10 +131,10 @@ func TestEndOfAGrant(t *testing.T) {
 			if err := tx.AddRedemption(refused); err != nil {
 				return err
 			}
-			if err := tx.EndRedemption("rdm_1", punchcard.RedemptionRefused, "too_young"); err != nil {
+			if err := tx.EndRedemption("rdm_1", c.ID, punchcard.RedemptionRefused, "too_young"); err != nil {
 				return err
 			}
-			return tx.EndRedemption("rdm_1", punchcard.RedemptionReleased, "twice")
+			return tx.EndRedemption("rdm_1", c.ID, punchcard.RedemptionReleased, "twice")
 		})
 		r, err = h.view().Redemption("rdm_1")
 		require.NoError(h.t, err)
