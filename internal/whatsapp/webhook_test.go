@@ -96,6 +96,16 @@ func whole(t *testing.T, updates []Update) {
 		if u.Preference != nil {
 			set, raw = set+1, u.Preference.Raw
 		}
+		if u.Template != nil {
+			set, raw = set+1, u.Template.Raw
+			require.NotEmpty(t, u.Template.Kind)
+			require.NotContains(t, u.Template.Name+u.Template.Event+u.Template.Reason+u.Template.Text, "\x00")
+		}
+		if u.Account != nil {
+			set, raw = set+1, u.Account.Raw
+			require.NotEmpty(t, u.Account.Field)
+			require.NotContains(t, u.Account.Event+u.Account.Text+u.Account.Limit+u.Account.Phone, "\x00")
+		}
 		if u.Other != nil {
 			set, raw = set+1, u.Other.Raw
 		}
@@ -212,6 +222,10 @@ func TestParsePoison(t *testing.T) {
 			told = append(told, "status "+u.Status.ID+" "+u.Status.Status)
 		case u.Other != nil:
 			told = append(told, "other "+u.Other.Field)
+		case u.Template != nil:
+			told = append(told, "template "+u.Template.ID+" "+u.Template.Event)
+		case u.Account != nil:
+			told = append(told, "account "+u.Account.Field)
 		case u.Broken != nil:
 			told = append(told, "broken "+u.Broken.Field+": "+u.Broken.Err)
 		}
@@ -226,7 +240,7 @@ func TestParsePoison(t *testing.T) {
 		"broken messages.messages: message: no id",
 		"in wamid.z 7",
 		"broken messages.statuses: statuses is not a list",
-		"other messages.errors",
+		"account messages.errors",
 		"other messages.novelty",
 		"broken messages.statuses: status: no id or no status",
 		"broken messages.statuses: status: timestamp is not a number of seconds",
@@ -234,7 +248,7 @@ func TestParsePoison(t *testing.T) {
 		"broken messages: value is not an object",
 		"other messages",
 		"broken : change is not an object with a field",
-		"other message_template_status_update",
+		"template 9 APPROVED",
 		"other ",
 		"broken : entry is not an object with an id",
 		"other ",
@@ -261,7 +275,7 @@ func TestParseOnlyRefusesWhatIsNoObject(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, name := range []string{"kinds", "names", "statuses", "poison"} {
+	for _, name := range []string{"kinds", "names", "statuses", "account", "poison"} {
 		body, err := os.ReadFile(filepath.Join("testdata", "webhooks", name+".json"))
 		require.NoError(f, err)
 		f.Add(body)

@@ -208,10 +208,10 @@ func (w *world) template(spec whatsapp.TemplateSpec) {
 	require.NoError(w.t, err)
 	require.Equal(w.t, "PENDING", info.Status)
 	u := w.receiver.next(w.t)
-	require.NotNil(w.t, u.Other)
-	require.Equal(w.t, "message_template_status_update", u.Other.Field)
-	require.Contains(w.t, string(u.Other.Raw), `"APPROVED"`)
-	require.Contains(w.t, string(u.Other.Raw), info.ID)
+	require.NotNil(w.t, u.Template)
+	require.Equal(w.t, whatsapp.TemplateStatus, u.Template.Kind)
+	require.Equal(w.t, "APPROVED", u.Template.Event)
+	require.Equal(w.t, info.ID, u.Template.ID)
 }
 
 var cart = whatsapp.TemplateSpec{
