@@ -8,19 +8,17 @@ import (
 	"fmt"
 	"strings"
 	"time"
-
-	"punchcard/internal/whatsapp"
 )
 
 // fact is a line of the journal: what happened at one moment, together with the webhooks that tell of it. It happens
 // whole or not at all.
 type fact struct {
-	Person   *personFact            `json:"person,omitempty"`
-	Template *whatsapp.TemplateInfo `json:"template,omitempty"`
-	Statuses []statusFact           `json:"statuses,omitempty"`
-	Message  *message               `json:"message,omitempty"`
-	Hooks    []hook                 `json:"hooks,omitempty"`
-	Taken    *takenFact             `json:"taken,omitempty"`
+	Person   *personFact     `json:"person,omitempty"`
+	Template *storedTemplate `json:"template,omitempty"`
+	Statuses []statusFact    `json:"statuses,omitempty"`
+	Message  *message        `json:"message,omitempty"`
+	Hooks    []hook          `json:"hooks,omitempty"`
+	Taken    *takenFact      `json:"taken,omitempty"`
 }
 
 // takenFact is a webhook that the receiver took.
@@ -55,6 +53,7 @@ type person struct {
 	UserID string // business-scoped user id: the same for a phone each time
 	Name   string
 	chat   []*message
+	typing time.Time // until when the business is seen typing: real time, ended by a message, and gone with the process
 	wrote  time.Time // when they last wrote, which opens the service window; zero when never
 }
 
@@ -77,7 +76,7 @@ type message struct {
 	ID           string         `json:"id"` // wamid
 	Phone        string         `json:"phone"`
 	Direction    string         `json:"direction"`
-	Type         string         `json:"type"`               // text, template, interactive, button, image, document, location
+	Type         string         `json:"type"`               // Meta's: text, template, interactive, image, reaction …
 	Template     string         `json:"template,omitempty"` // its name with WhatsApp
 	Category     string         `json:"category,omitempty"` // what it is priced as
 	Text         string         `json:"text"`
@@ -92,6 +91,53 @@ type message struct {
 	At           time.Time      `json:"at"`
 	Status       string         `json:"status"`
 	Problem      *messageFailed `json:"problem,omitempty"`
+
+	// What only some types have. A reaction's emoji is its Text, empty when it is taken back, and ReplyTo is what it is about.
+	Interactive string        `json:"interactive,omitempty"` // which kind of interactive message: button, list, cta_url
+	File        *file         `json:"file,omitempty"`        // of media, or of a header
+	Place       *place        `json:"place,omitempty"`       // of a location, or of a header
+	Contacts    []contactCard `json:"contacts,omitempty"`
+	Offer       *offer        `json:"offer,omitempty"` // a template's limited-time offer
+	Cards       []card        `json:"cards,omitempty"` // of a carousel
+}
+
+// file is what a message shows or plays: an upload by ID, or what Link leads to.
+type file struct {
+	Kind     string `json:"kind"` // image, video, audio, document, sticker
+	ID       string `json:"id,omitempty"`
+	Link     string `json:"link,omitempty"`
+	Filename string `json:"filename,omitempty"` // of a document
+	Voice    bool   `json:"voice,omitempty"`    // audio that was recorded, not sent as a file
+}
+
+// place is somewhere on the map.
+type place struct {
+	Latitude  float64 `json:"latitude"`
+	Longitude float64 `json:"longitude"`
+	Name      string  `json:"name,omitempty"`
+	Address   string  `json:"address,omitempty"`
+}
+
+// contactCard is a contact that was passed on.
+type contactCard struct {
+	Name   string   `json:"name"`
+	Org    string   `json:"org,omitempty"`
+	Phones []string `json:"phones,omitempty"`
+	Emails []string `json:"emails,omitempty"`
+	URLs   []string `json:"urls,omitempty"`
+}
+
+// offer is a limited-time offer. Phones count down to ExpiresAt, of the business's time, when it has one.
+type offer struct {
+	Text      string     `json:"text"`
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+}
+
+// card is a card of a carousel.
+type card struct {
+	File    *file    `json:"file,omitempty"`
+	Text    string   `json:"text,omitempty"`
+	Buttons []button `json:"buttons,omitempty"`
 }
 
 // messageFailed is why a message failed.
@@ -134,12 +180,11 @@ func (s *Simulator) apply(f fact) {
 		}
 	}
 	if t := f.Template; t != nil {
-		added := &storedTemplate{TemplateInfo: *t}
 		key := templateKey{t.Name, t.Language}
 		if _, had := s.templates[key]; !had {
-			s.listed = append(s.listed, added)
+			s.listed = append(s.listed, t)
 		}
-		s.templates[key] = added
+		s.templates[key] = t
 	}
 	for _, st := range f.Statuses {
 		if m := s.messages[st.ID]; m != nil && rank(st.Status) > rank(m.Status) {
@@ -152,6 +197,8 @@ func (s *Simulator) apply(f fact) {
 		who.chat = append(who.chat, m)
 		if m.Direction == in {
 			who.wrote = m.At
+		} else {
+			who.typing = time.Time{}
 		}
 	}
 	for _, h := range f.Hooks {

@@ -4,10 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
-	"net/url"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -40,14 +38,13 @@ type request struct {
 	} `json:"typing_indicator"`
 }
 
-// kinds are the types of message that are modelled, and what reads their content into a message.
+// kinds are the types of message, and what reads their content into a message.
 var kinds = map[string]func(*Simulator, json.RawMessage, *message) *graphError{
 	"text": (*Simulator).readText, "template": (*Simulator).readTemplate, "interactive": (*Simulator).readInteractive,
-	"image": (*Simulator).readImage, "document": (*Simulator).readDocument, "location": (*Simulator).readLocation,
+	"image": readMedia("image", "caption"), "video": readMedia("video", "caption"), "audio": readMedia("audio", "voice"),
+	"document": readMedia("document", "caption", "filename"), "sticker": readMedia("sticker"),
+	"location": (*Simulator).readLocation, "contacts": (*Simulator).readContacts, "reaction": (*Simulator).readReaction,
 }
-
-// unmodelled are Meta's other types.
-var unmodelled = []string{"audio", "video", "sticker", "contacts", "reaction"}
 
 // common are the members that every message may have.
 var common = []string{"messaging_product", "recipient_type", "to", "recipient", "type", "biz_opaque_callback_data", "context"}
@@ -96,8 +93,6 @@ func (s *Simulator) take(raw []byte) (object, *graphError) {
 	switch {
 	case req.Type == "":
 		return nil, missing("The parameter type is required.")
-	case slices.Contains(unmodelled, req.Type):
-		return nil, &graphError{code: 131051, title: "Unsupported message type", details: "the simulator does not model messages of type " + req.Type}
 	case !known:
 		return nil, invalid("Param type must be one of {AUDIO, CONTACTS, DOCUMENT, IMAGE, INTERACTIVE, LOCATION, REACTION, STICKER, TEMPLATE, TEXT, VIDEO} - got %q.", req.Type)
 	}
@@ -131,11 +126,15 @@ func (s *Simulator) take(raw []byte) (object, *graphError) {
 		return nil, refusal
 	}
 	f := fact{Message: m}
-	if m.Type != "template" && (who.wrote.IsZero() || m.At.Sub(who.wrote) >= window) {
-		// Accepted nevertheless: Meta finds out later.
-		m.Status, m.Problem = failed, &outside
+	// A message that fails is accepted nevertheless: Meta finds out later.
+	switch m.Problem = s.problem(who, m); {
+	case m.Problem != nil:
+		m.Status = failed
 		f.Hooks = []hook{s.statusHook(0, m, failed)}
-	} else {
+	case m.Type == "reaction": // Meta tells no more of it
+		m.Status = sent
+		f.Hooks = []hook{s.statusHook(0, m, sent)}
+	default:
 		m.Status = delivered
 		f.Hooks = []hook{s.statusHook(0, m, sent), s.statusHook(1, m, delivered)}
 	}
@@ -147,6 +146,29 @@ func (s *Simulator) take(raw []byte) (object, *graphError) {
 		answer["message_status"] = "accepted"
 	}
 	return object{"messaging_product": "whatsapp", "contacts": []object{contact}, "messages": []object{answer}}, nil
+}
+
+// lostReaction is why a reaction fails. Source: Meta's page on reaction messages.
+var lostReaction = messageFailed{
+	Code: 131009, Title: "Parameter value is not valid",
+	Details: "The message that the reaction is about does not exist, is of another chat, or is older than 30 days.",
+}
+
+// longestAgo is how old a message may be that is reacted to or marked as read.
+const longestAgo = 30 * 24 * time.Hour
+
+// problem is why a message that was accepted fails; nil when it does not. The caller holds mu.
+func (s *Simulator) problem(who *person, m *message) *messageFailed {
+	if m.Type != "template" && (who.wrote.IsZero() || m.At.Sub(who.wrote) >= window) {
+		return &outside
+	}
+	if m.Type == "reaction" {
+		about := s.messages[m.ReplyTo]
+		if about == nil || about.Phone != m.Phone || about.Status == failed || m.At.Sub(about.At) > longestAgo {
+			return &lostReaction
+		}
+	}
+	return nil
 }
 
 // recipient is who a message is for, and how the answer names them. The caller holds mu.
@@ -171,6 +193,9 @@ func (s *Simulator) recipient(req request) (*person, object, *graphError) {
 	return who, object{"input": req.Recipient, "user_id": who.UserID}, nil
 }
 
+// longestTyping is how long the business is seen to be typing, when nothing is sent. Real time.
+const longestTyping = 25 * time.Second
+
 // markRead gives an inbound message, and those before it, their blue ticks.
 func (s *Simulator) markRead(body map[string]json.RawMessage, req request) (object, *graphError) {
 	if refusal := unexpected(body, []string{"messaging_product", "status", "message_id", "typing_indicator"}); refusal != nil {
@@ -182,8 +207,15 @@ func (s *Simulator) markRead(body map[string]json.RawMessage, req request) (obje
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m := s.messages[req.MessageID]
-	if m == nil || m.Direction != in {
+	if m == nil || m.Direction != in || s.now().Sub(m.At) > longestAgo {
 		return nil, badValue("Message ID is invalid: message_id")
+	}
+	if t := req.Typing; t != nil {
+		if t.Type != "text" {
+			return nil, invalid("Param typing_indicator['type'] must be text.")
+		}
+		s.people[m.Phone].typing = time.Now().Add(longestTyping)
+		s.version++
 	}
 	var f fact
 	for _, earlier := range s.people[m.Phone].chat {
@@ -198,16 +230,6 @@ func (s *Simulator) markRead(body map[string]json.RawMessage, req request) (obje
 		return nil, unavailable
 	}
 	return object{"success": true}, nil
-}
-
-// unexpected refuses members that are not allowed.
-func unexpected(body map[string]json.RawMessage, allowed []string) *graphError {
-	for key := range body {
-		if !slices.Contains(allowed, key) {
-			return invalid("Unexpected key %q on param.", key)
-		}
-	}
-	return nil
 }
 
 // strict decodes the content of a message, and refuses members that Meta does not know.
@@ -240,189 +262,6 @@ func first(refusals ...*graphError) *graphError {
 		}
 	}
 	return nil
-}
-
-func (s *Simulator) readText(raw json.RawMessage, m *message) *graphError {
-	var text struct {
-		Body       string `json:"body"`
-		PreviewURL bool   `json:"preview_url"`
-	}
-	if refusal := strict(raw, "text", &text); refusal != nil {
-		return refusal
-	}
-	if strings.TrimSpace(text.Body) == "" {
-		return invalid("The parameter text['body'] is required.")
-	}
-	if utf8.RuneCountInString(text.Body) > 4096 {
-		return invalid("Param text['body'] must be at most 4096 characters long.")
-	}
-	m.Text = text.Body
-	return nil
-}
-
-// media is an image or a document, in a message or a template's header.
-type media struct {
-	ID       string `json:"id"`
-	Link     string `json:"link"`
-	Caption  string `json:"caption"`
-	Filename string `json:"filename"`
-}
-
-func (x media) check(param string) *graphError {
-	if (x.ID == "") == (x.Link == "") {
-		return invalid("Param %s must have exactly one of id and link.", param)
-	}
-	if x.Link != "" {
-		if u, err := url.Parse(x.Link); err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" {
-			return badValue("%s['link'] is not a valid URL", param)
-		}
-	}
-	return length(param+"['caption']", x.Caption, 0, 1024)
-}
-
-func (s *Simulator) readImage(raw json.RawMessage, m *message) *graphError {
-	var x media
-	refusal := strict(raw, "image", &x)
-	if refusal == nil && x.Filename != "" {
-		refusal = invalid("Unexpected key %q on param image.", "filename")
-	}
-	m.Text, m.Link = x.Caption, x.Link
-	return first(refusal, x.check("image"))
-}
-
-func (s *Simulator) readDocument(raw json.RawMessage, m *message) *graphError {
-	var x media
-	refusal := strict(raw, "document", &x)
-	m.Text, m.Link, m.Header = x.Caption, x.Link, x.Filename
-	return first(refusal, x.check("document"))
-}
-
-func (s *Simulator) readLocation(raw json.RawMessage, m *message) *graphError {
-	var place struct {
-		Latitude  *float64 `json:"latitude"`
-		Longitude *float64 `json:"longitude"`
-		Name      string   `json:"name"`
-		Address   string   `json:"address"`
-	}
-	if refusal := strict(raw, "location", &place); refusal != nil {
-		return refusal
-	}
-	if place.Latitude == nil || place.Longitude == nil {
-		return missing("The parameters location['latitude'] and location['longitude'] are required.")
-	}
-	if *place.Latitude < -90 || *place.Latitude > 90 || *place.Longitude < -180 || *place.Longitude > 180 {
-		return badValue("location is not on Earth")
-	}
-	m.Header, m.Text = place.Name, place.Address
-	coordinate := func(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
-	m.Link = "geo:" + coordinate(*place.Latitude) + "," + coordinate(*place.Longitude)
-	return nil
-}
-
-func (s *Simulator) readInteractive(raw json.RawMessage, m *message) *graphError {
-	var x struct {
-		Type   string `json:"type"`
-		Header *struct {
-			Type string `json:"type"`
-			Text string `json:"text"`
-		} `json:"header"`
-		Body struct {
-			Text string `json:"text"`
-		} `json:"body"`
-		Footer struct {
-			Text string `json:"text"`
-		} `json:"footer"`
-		Action struct {
-			Buttons []struct {
-				Type  string `json:"type"`
-				Reply struct {
-					ID    string `json:"id"`
-					Title string `json:"title"`
-				} `json:"reply"`
-			} `json:"buttons"`
-			Button   string `json:"button"`
-			Sections []struct {
-				Title string `json:"title"`
-				Rows  []struct {
-					ID          string `json:"id"`
-					Title       string `json:"title"`
-					Description string `json:"description"`
-				} `json:"rows"`
-			} `json:"sections"`
-		} `json:"action"`
-	}
-	if refusal := strict(raw, "interactive", &x); refusal != nil {
-		return refusal
-	}
-	if x.Header != nil {
-		if x.Header.Type != "text" {
-			return badValue("the simulator models interactive headers of type text only")
-		}
-		if refusal := length("Header text", x.Header.Text, 1, 60); refusal != nil {
-			return refusal
-		}
-		m.Header = x.Header.Text
-	}
-	m.Text, m.Footer = x.Body.Text, x.Footer.Text
-	longest := 1024
-	switch x.Type {
-	case "button":
-		if n := len(x.Action.Buttons); n < 1 || n > 3 {
-			return badValue("Invalid buttons count. Min allowed buttons: 1, Max allowed buttons: 3")
-		}
-		if x.Action.Button != "" || x.Action.Sections != nil {
-			return invalid("Unexpected key on param interactive['action'].")
-		}
-		for _, b := range x.Action.Buttons {
-			if b.Type != "reply" {
-				return badValue("Button type must be reply")
-			}
-			if refusal := first(length("Button title", b.Reply.Title, 1, 20), length("Button id", b.Reply.ID, 1, 256)); refusal != nil {
-				return refusal
-			}
-			m.Buttons = append(m.Buttons, button{Title: b.Reply.Title, ID: b.Reply.ID, Kind: reply})
-		}
-	case "list":
-		longest = 4096
-		if x.Action.Buttons != nil {
-			return invalid("Unexpected key %q on param interactive['action'].", "buttons")
-		}
-		if refusal := length("Button text", x.Action.Button, 1, 20); refusal != nil {
-			return refusal
-		}
-		if n := len(x.Action.Sections); n < 1 || n > 10 {
-			return badValue("Invalid sections count. Min allowed sections: 1, Max allowed sections: 10")
-		}
-		m.ListButton = x.Action.Button
-		for _, section := range x.Action.Sections {
-			if refusal := length("Section title", section.Title, min(1, len(x.Action.Sections)-1), 24); refusal != nil {
-				return refusal
-			}
-			if len(section.Rows) == 0 {
-				return badValue("Section without rows")
-			}
-			for _, row := range section.Rows {
-				if refusal := first(length("Row title", row.Title, 1, 24), length("Row id", row.ID, 1, 200),
-					length("Row description", row.Description, 0, 72)); refusal != nil {
-					return refusal
-				}
-				m.Buttons = append(m.Buttons, button{Title: row.Title, ID: row.ID, Kind: reply, Description: row.Description, Section: section.Title})
-			}
-		}
-		if len(m.Buttons) > 10 {
-			return badValue("Total row count exceed max allowed count: 10")
-		}
-	default:
-		return badValue("the simulator models interactive messages of type button and list only")
-	}
-	seen := map[string]bool{}
-	for _, b := range m.Buttons {
-		if seen["id "+b.ID] || (x.Type == "button" && seen["title "+b.Title]) {
-			return badValue("Button ids and titles must be unique")
-		}
-		seen["id "+b.ID], seen["title "+b.Title] = true, true
-	}
-	return first(length("Body text", m.Text, 1, longest), length("Footer text", m.Footer, 0, 60))
 }
 
 // ourName is the program's own name of a template: without the hash of its content that it carries on WhatsApp.

@@ -128,7 +128,7 @@ func viewPerson(p *person) personView {
 		if m.Status == failed {
 			continue // it never reached the phone
 		}
-		if m.Direction == out && m.Status != read {
+		if m.Direction == out && m.Type != "reaction" && m.Status != read {
 			v.Unread++
 		}
 		v.LastAt, v.Last = &m.At, m.Text
@@ -291,7 +291,7 @@ func press(who *person, label string, m *message) string {
 func (s *Simulator) readFact(who *person) fact {
 	var f fact
 	for _, m := range who.chat {
-		if m.Direction == out && rank(m.Status) < rank(read) {
+		if m.Direction == out && m.Type != "reaction" && rank(m.Status) < rank(read) {
 			f.Statuses = append(f.Statuses, statusFact{m.ID, read})
 			f.Hooks = append(f.Hooks, s.statusHook(len(f.Hooks), m, read))
 		}

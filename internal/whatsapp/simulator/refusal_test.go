@@ -71,7 +71,7 @@ func TestMessageRefusals(t *testing.T) {
 		"no product":                     {strings.Replace(text, `"messaging_product":"whatsapp",`, "", 1), 100},
 		"no type":                        {strings.Replace(text, `"type":"text",`, "", 1), 131008},
 		"unknown type":                   {head("telegram", `{}`), 100},
-		"a type that is not modelled":    {head("sticker", `{"id":"1"}`), 131051},
+		"a sticker with words":           {head("sticker", `{"link":"https://x.example/a.webp","caption":"x"}`), 100},
 		"no content":                     {`{"messaging_product":"whatsapp","to":"+4520123456","type":"text"}`, 131008},
 		"content of another type":        {strings.Replace(text, `"text":{`, `"image":{`, 1), 100},
 		"a member too many":              {strings.Replace(text, `"type"`, `"typo":1,"type"`, 1), 100},

@@ -18,8 +18,48 @@ import (
 // templateKey is what a template is found by.
 type templateKey struct{ name, language string }
 
-// storedTemplate is a template of the business.
-type storedTemplate struct{ whatsapp.TemplateInfo }
+// templateSpec is a template as the business writes it.
+type templateSpec struct {
+	Name            string              `json:"name"`
+	Language        string              `json:"language"`
+	Category        string              `json:"category"`
+	ParameterFormat string              `json:"parameter_format,omitempty"`
+	Components      []templateComponent `json:"components"`
+}
+
+// storedTemplate is a template of the business and its standing.
+type storedTemplate struct {
+	templateSpec
+	ID             string `json:"id"`
+	Status         string `json:"status"`
+	RejectedReason string `json:"rejected_reason,omitempty"`
+}
+
+// templateComponent is a part of a template.
+type templateComponent struct {
+	Type    string                `json:"type"`
+	Format  string                `json:"format,omitempty"`
+	Text    string                `json:"text,omitempty"`
+	Example *whatsapp.Example     `json:"example,omitempty"`
+	Buttons []whatsapp.ButtonSpec `json:"buttons,omitempty"`
+	Offer   *templateOffer        `json:"limited_time_offer,omitempty"`
+	Cards   []templateCard        `json:"cards,omitempty"`
+}
+
+// The types of component that only marketing has.
+const (
+	componentOffer    = "LIMITED_TIME_OFFER"
+	componentCarousel = "CAROUSEL"
+)
+
+type templateOffer struct {
+	Text          string `json:"text"`
+	HasExpiration bool   `json:"has_expiration"`
+}
+
+type templateCard struct {
+	Components []templateComponent `json:"components"`
+}
 
 var (
 	templateName     = regexp.MustCompile(`^[a-z0-9_]{1,512}$`)
@@ -44,7 +84,7 @@ func (s *Simulator) postTemplate(w http.ResponseWriter, r *http.Request) *graphE
 	if refusal != nil {
 		return refusal
 	}
-	var spec whatsapp.TemplateSpec
+	var spec templateSpec
 	if json.Unmarshal(raw, &spec) != nil {
 		return invalid("the body is not a template")
 	}
@@ -58,7 +98,7 @@ func (s *Simulator) postTemplate(w http.ResponseWriter, r *http.Request) *graphE
 			"There is already %s content for this template. You can create a new template and try again.", spec.Language)
 	}
 	number := 1_000_000_000_000_000 + rand.Int64N(8_000_000_000_000_000)
-	info := whatsapp.TemplateInfo{TemplateSpec: spec, ID: strconv.FormatInt(number, 10), Status: "APPROVED"}
+	info := storedTemplate{templateSpec: spec, ID: strconv.FormatInt(number, 10), Status: "APPROVED"}
 	approved := s.hook(0, "", "", "message_template_status_update", object{
 		"event": "APPROVED", "message_template_id": number, "message_template_name": spec.Name,
 		"message_template_language": spec.Language, "message_template_category": spec.Category, "reason": "NONE",
@@ -71,7 +111,7 @@ func (s *Simulator) postTemplate(w http.ResponseWriter, r *http.Request) *graphE
 }
 
 // checkSpec refuses what Meta refuses, and brings the rest to one form.
-func checkSpec(spec *whatsapp.TemplateSpec) *graphError {
+func checkSpec(spec *templateSpec) *graphError {
 	spec.Category, spec.ParameterFormat = strings.ToUpper(spec.Category), strings.ToUpper(spec.ParameterFormat)
 	switch {
 	case !templateName.MatchString(spec.Name):
@@ -83,25 +123,111 @@ func checkSpec(spec *whatsapp.TemplateSpec) *graphError {
 	case !slices.Contains([]string{"", "POSITIONAL", "NAMED"}, spec.ParameterFormat):
 		return invalid("Param parameter_format must be one of {POSITIONAL, NAMED}.")
 	}
-	seen := map[string]bool{}
-	for i := range spec.Components {
-		c := &spec.Components[i]
-		c.Type, c.Format = strings.ToUpper(c.Type), strings.ToUpper(c.Format)
-		if seen[c.Type] {
-			return invalid("Param components has two of %s.", c.Type)
-		}
-		seen[c.Type] = true
-		if refusal := checkComponent(spec, c); refusal != nil {
-			return refusal
-		}
-	}
-	if !seen[whatsapp.ComponentBody] {
+	seen, refusal := checkComponents(spec, spec.Components)
+	switch {
+	case refusal != nil:
+		return refusal
+	case !seen[whatsapp.ComponentBody]:
 		return refused(2388072, "The message body format is incorrect", "A template needs a BODY.")
+	case (seen[componentOffer] || seen[componentCarousel]) && spec.Category != "MARKETING":
+		return invalid("LIMITED_TIME_OFFER and CAROUSEL are for MARKETING templates only.")
+	case seen[componentOffer]:
+		return checkOffer(spec, seen)
+	case seen[componentCarousel]:
+		return checkCarousel(spec, seen)
 	}
 	return nil
 }
 
-func checkComponent(spec *whatsapp.TemplateSpec, c *whatsapp.Component) *graphError {
+// checkComponents checks the parts of a template or of a card, and answers which there are.
+func checkComponents(spec *templateSpec, components []templateComponent) (map[string]bool, *graphError) {
+	seen := map[string]bool{}
+	for i := range components {
+		c := &components[i]
+		c.Type, c.Format = strings.ToUpper(c.Type), strings.ToUpper(c.Format)
+		if seen[c.Type] {
+			return nil, invalid("Param components has two of %s.", c.Type)
+		}
+		seen[c.Type] = true
+		if refusal := checkComponent(spec, c); refusal != nil {
+			return nil, refusal
+		}
+	}
+	return seen, nil
+}
+
+// checkOffer is what a limited-time offer asks of the rest of its template. Source: Meta's page on limited-time offers.
+func checkOffer(spec *templateSpec, seen map[string]bool) *graphError {
+	for _, c := range spec.Components {
+		switch {
+		case c.Type == whatsapp.ComponentBody && utf8.RuneCountInString(c.Text) > 600:
+			return refused(2388040, "Character limit exceeded", "The body of a limited-time offer has at most 600 characters.")
+		case c.Type == whatsapp.ComponentHeader && c.Format != "IMAGE" && c.Format != "VIDEO":
+			return refused(2388047, "The message header format is incorrect", "The header of a limited-time offer is an IMAGE or a VIDEO.")
+		case c.Type == whatsapp.ComponentButtons:
+			// The code, when there is one, is the first button, and the address comes next.
+			for i, b := range c.Buttons {
+				if b.Type == whatsapp.ButtonCopyCode && i != 0 {
+					return invalid("BUTTONS: the COPY_CODE of a limited-time offer is the first button.")
+				}
+			}
+		}
+	}
+	if seen[whatsapp.ComponentFooter] || seen[componentCarousel] {
+		return invalid("A limited-time offer has no FOOTER and no CAROUSEL.")
+	}
+	return nil
+}
+
+// checkCarousel is what a carousel asks: 2 to 10 cards of one make, each with a picture, words or buttons.
+func checkCarousel(spec *templateSpec, seen map[string]bool) *graphError {
+	if seen[whatsapp.ComponentHeader] || seen[whatsapp.ComponentFooter] || seen[whatsapp.ComponentButtons] {
+		return invalid("A CAROUSEL stands beside a BODY only.")
+	}
+	at := slices.IndexFunc(spec.Components, func(c templateComponent) bool { return c.Type == componentCarousel })
+	cards := spec.Components[at].Cards
+	if len(cards) < 2 || len(cards) > 10 {
+		return invalid("A CAROUSEL has 2 to 10 cards.")
+	}
+	shape := func(c templateCard) string {
+		var b strings.Builder
+		for _, x := range c.Components {
+			b.WriteString(x.Type + " " + x.Format)
+			for _, y := range x.Buttons {
+				b.WriteString(" " + y.Type)
+			}
+			b.WriteByte(';')
+		}
+		return b.String()
+	}
+	for i, c := range cards {
+		parts, refusal := checkComponents(spec, c.Components)
+		switch {
+		case refusal != nil:
+			return refusal
+		case !parts[whatsapp.ComponentHeader] || !parts[whatsapp.ComponentButtons]:
+			return invalid("Card %d needs a HEADER and BUTTONS.", i)
+		case parts[whatsapp.ComponentFooter] || parts[componentOffer] || parts[componentCarousel]:
+			return invalid("Card %d has a part that cards do not have.", i)
+		case shape(c) != shape(cards[0]):
+			return invalid("All cards have the same components and buttons.")
+		}
+		for _, x := range c.Components {
+			if x.Type == whatsapp.ComponentHeader && x.Format != "IMAGE" && x.Format != "VIDEO" {
+				return refused(2388047, "The message header format is incorrect", "The header of a card is an IMAGE or a VIDEO.")
+			}
+			if x.Type == whatsapp.ComponentBody && utf8.RuneCountInString(x.Text) > 160 {
+				return refused(2388040, "Character limit exceeded", "The body of a card has at most 160 characters.")
+			}
+			if x.Type == whatsapp.ComponentButtons && len(x.Buttons) > 2 {
+				return invalid("A card has at most 2 buttons.")
+			}
+		}
+	}
+	return nil
+}
+
+func checkComponent(spec *templateSpec, c *templateComponent) *graphError {
 	text := utf8.RuneCountInString(c.Text)
 	example := c.Example
 	if example == nil {
@@ -141,13 +267,18 @@ func checkComponent(spec *whatsapp.TemplateSpec, c *whatsapp.Component) *graphEr
 		}
 	case whatsapp.ComponentButtons:
 		return checkButtons(c.Buttons)
+	case componentOffer:
+		if c.Offer == nil || utf8.RuneCountInString(c.Offer.Text) < 1 || utf8.RuneCountInString(c.Offer.Text) > 16 {
+			return refused(2388040, "Character limit exceeded", "A limited-time offer has a text of 1 to 16 characters.")
+		}
+	case componentCarousel: // checkCarousel, which sees the whole
 	default:
 		return invalid("Param components: the simulator does not model %q.", c.Type)
 	}
 	return nil
 }
 
-func checkVariables(spec *whatsapp.TemplateSpec, component string, names []string, samples int, named []whatsapp.NamedExample) *graphError {
+func checkVariables(spec *templateSpec, component string, names []string, samples int, named []whatsapp.NamedExample) *graphError {
 	for i, name := range names {
 		_, err := strconv.Atoi(name)
 		switch {
@@ -172,7 +303,9 @@ func checkButtons(buttons []whatsapp.ButtonSpec) *graphError {
 		return invalid("BUTTONS: 1 to 10 buttons are allowed.")
 	}
 	codes := 0
-	for i, b := range buttons {
+	for i := range buttons {
+		b := &buttons[i]
+		b.Type = strings.ToUpper(b.Type)
 		if n := utf8.RuneCountInString(b.Text); b.Type != whatsapp.ButtonCopyCode && (n < 1 || n > 25) {
 			return refused(2388040, "Character limit exceeded", "Button %d: a text has 1 to 25 characters.", i)
 		}
@@ -238,11 +371,11 @@ func (s *Simulator) getTemplates(w http.ResponseWriter, r *http.Request) *graphE
 		from = n
 	}
 	s.mu.Lock()
-	found := []whatsapp.TemplateInfo{}
+	found := []storedTemplate{}
 	for _, t := range s.listed {
 		if (q.Get("name") == "" || q.Get("name") == t.Name) && (q.Get("language") == "" || q.Get("language") == t.Language) &&
 			(q.Get("status") == "" || q.Get("status") == t.Status) {
-			found = append(found, t.TemplateInfo)
+			found = append(found, *t)
 		}
 	}
 	s.mu.Unlock()
@@ -256,232 +389,4 @@ func (s *Simulator) getTemplates(w http.ResponseWriter, r *http.Request) *graphE
 	}
 	writeJSON(w, http.StatusOK, object{"data": found[from:end], "paging": paging})
 	return nil
-}
-
-// parameter is a value in a template message.
-type parameter struct {
-	Type     string `json:"type"`
-	Name     string `json:"parameter_name"`
-	Text     string `json:"text"`
-	Payload  string `json:"payload"`
-	Coupon   string `json:"coupon_code"`
-	Image    *media `json:"image"`
-	Video    *media `json:"video"`
-	Document *media `json:"document"`
-	Location *struct {
-		Latitude  float64 `json:"latitude"`
-		Longitude float64 `json:"longitude"`
-		Name      string  `json:"name"`
-		Address   string  `json:"address"`
-	} `json:"location"`
-}
-
-// component is a part of a template message.
-type component struct {
-	Type       string      `json:"type"`
-	SubType    string      `json:"sub_type"`
-	Index      any         `json:"index"` // a number, or one in a string
-	Parameters []parameter `json:"parameters"`
-}
-
-// readTemplate fills a template in. The caller holds mu.
-func (s *Simulator) readTemplate(raw json.RawMessage, m *message) *graphError {
-	var x struct {
-		Name     string `json:"name"`
-		Language struct {
-			Code   string `json:"code"`
-			Policy string `json:"policy"`
-		} `json:"language"`
-		Components []component `json:"components"`
-	}
-	if refusal := strict(raw, "template", &x); refusal != nil {
-		return refusal
-	}
-	if x.Name == "" || x.Language.Code == "" {
-		return missing("The parameters template['name'] and template['language']['code'] are required.")
-	}
-	t := s.templates[templateKey{x.Name, x.Language.Code}]
-	if t == nil || t.Status != "APPROVED" {
-		return &graphError{
-			status: http.StatusNotFound, code: 132001, title: "Template name does not exist in the translation",
-			details: fmt.Sprintf("template name (%s) does not exist in %s", x.Name, x.Language.Code),
-		}
-	}
-	m.Template, m.Category = t.Name, strings.ToLower(t.Category)
-	given := map[string]component{}
-	for _, c := range x.Components {
-		key := strings.ToLower(c.Type)
-		switch key {
-		case "header", "body":
-		case "button":
-			index, err := strconv.Atoi(fmt.Sprint(c.Index))
-			if err != nil {
-				return badValue("Button index must be a number")
-			}
-			key += strconv.Itoa(index)
-		default:
-			return invalid("Param template['components'] type must be one of {HEADER, BODY, BUTTON}.")
-		}
-		if _, twice := given[key]; twice {
-			return invalid("Param template['components'] has %s twice.", key)
-		}
-		given[key] = c
-	}
-	for _, c := range t.Components {
-		var refusal *graphError
-		switch c.Type {
-		case whatsapp.ComponentHeader:
-			refusal = t.fillHeader(c, given["header"].Parameters, m)
-		case whatsapp.ComponentBody:
-			m.Text, refusal = t.fill("body", c.Text, given["body"].Parameters)
-			if utf8.RuneCountInString(m.Text) > 1024 {
-				refusal = &graphError{code: 132005, title: "Template hydrated text too long", details: "body: the text is longer than 1024 characters"}
-			}
-		case whatsapp.ComponentFooter:
-			m.Footer = c.Text
-		case whatsapp.ComponentButtons:
-			for i, b := range c.Buttons {
-				key := "button" + strconv.Itoa(i)
-				var filled button
-				value, has := given[key]
-				if filled, refusal = fillButton(i, b, value, has); refusal != nil {
-					break
-				}
-				m.Buttons = append(m.Buttons, filled)
-				delete(given, key)
-			}
-		}
-		if refusal != nil {
-			return refusal
-		}
-		delete(given, strings.ToLower(c.Type))
-	}
-	for key, c := range given {
-		if len(c.Parameters) > 0 || strings.HasPrefix(key, "button") {
-			return mismatch(key, len(c.Parameters), 0)
-		}
-	}
-	return nil
-}
-
-// mismatch is Meta's words for the wrong number of values.
-func mismatch(part string, got, want int) *graphError {
-	return &graphError{
-		code: 132000, title: "Number of parameters does not match the expected number of params",
-		details: fmt.Sprintf("%s: number of localizable_params (%d) does not match the expected number of params (%d)", part, got, want),
-	}
-}
-
-// fill puts values into a text.
-func (t *storedTemplate) fill(part, text string, values []parameter) (string, *graphError) {
-	names := variables(text)
-	if len(values) != len(names) {
-		return "", mismatch(part, len(values), len(names))
-	}
-	byName := map[string]string{}
-	for i, v := range values {
-		name := v.Name
-		switch {
-		case v.Type != "text":
-			return "", badValue("%s: the simulator models parameters of type text only", part)
-		case v.Text == "":
-			return "", missing("%s: Parameter of type text is missing text value", part)
-		case misshapen.MatchString(v.Text):
-			return "", &graphError{code: 132012, title: "Parameter format does not match format in the created template",
-				details: part + ": Param text cannot have new-line/tab characters or more than 4 consecutive spaces"}
-		case t.ParameterFormat != "NAMED" && name != "":
-			return "", invalid("%s: the template's parameters have no names", part)
-		case t.ParameterFormat != "NAMED":
-			name = strconv.Itoa(i + 1)
-		case name == "" || !slices.Contains(names, name):
-			return "", invalid("%s: Parameter name is missing or empty, or not the template's", part)
-		}
-		byName[name] = v.Text
-	}
-	if len(byName) != len(names) {
-		return "", mismatch(part, len(byName), len(names))
-	}
-	return variable.ReplaceAllStringFunc(text, func(v string) string {
-		return byName[variable.FindStringSubmatch(v)[1]]
-	}), nil
-}
-
-func (t *storedTemplate) fillHeader(c whatsapp.Component, values []parameter, m *message) (refusal *graphError) {
-	if c.Format == "TEXT" {
-		m.Header, refusal = t.fill("header", c.Text, values)
-		return refusal
-	}
-	if len(values) != 1 {
-		return mismatch("header", len(values), 1)
-	}
-	v := values[0]
-	if !strings.EqualFold(v.Type, c.Format) {
-		return &graphError{code: 132012, title: "Parameter format does not match format in the created template",
-			details: fmt.Sprintf("header: Format mismatch, expected %s, received %s", c.Format, strings.ToUpper(v.Type))}
-	}
-	file := map[string]*media{"IMAGE": v.Image, "VIDEO": v.Video, "DOCUMENT": v.Document}[c.Format]
-	switch {
-	case c.Format == "LOCATION" && v.Location == nil, c.Format != "LOCATION" && file == nil:
-		return missing("header: Parameter of type %s has no value", v.Type)
-	case file != nil:
-		m.Header, m.Link = file.Filename, file.Link
-		return file.check("header")
-	}
-	m.Header = v.Location.Name
-	return nil
-}
-
-// fillButton is a template's button with its value.
-func fillButton(i int, b whatsapp.ButtonSpec, value component, has bool) (button, *graphError) {
-	kind := map[string]string{
-		whatsapp.ButtonQuickReply: reply, whatsapp.ButtonURL: link, whatsapp.ButtonCopyCode: copyCode, whatsapp.ButtonPhone: call,
-	}[b.Type]
-	filled := button{Title: b.Text, Kind: kind}
-	wanted := map[string]string{reply: "quick_reply", link: "url", copyCode: "copy_code"}[kind]
-	if has && (!strings.EqualFold(value.SubType, wanted) || len(value.Parameters) != 1) {
-		return filled, badValue("buttons: Button at index %d is of type %s and takes one parameter of it", i, b.Type)
-	}
-	var p parameter
-	if has {
-		p = value.Parameters[0]
-	}
-	absent := missing("buttons: Button at index %d of type %s requires a parameter", i, b.Type)
-	switch kind {
-	case reply:
-		filled.ID = b.Text // Meta sends the text back when no payload was given
-		if has {
-			if p.Type != "payload" || p.Payload == "" || utf8.RuneCountInString(p.Payload) > 256 {
-				return filled, badValue("buttons: Button at index %d needs a payload of 1 to 256 characters", i)
-			}
-			filled.ID = p.Payload
-		}
-	case link:
-		filled.Value = b.URL
-		if dynamic := len(variables(b.URL)) > 0; dynamic != has {
-			if dynamic {
-				return filled, absent
-			}
-			return filled, mismatch(fmt.Sprintf("button %d", i), 1, 0)
-		}
-		if has {
-			if p.Type != "text" || p.Text == "" {
-				return filled, absent
-			}
-			filled.Value = variable.ReplaceAllLiteralString(b.URL, p.Text)
-		}
-	case copyCode:
-		if !has {
-			return filled, absent
-		}
-		if p.Type != "coupon_code" || !couponForm.MatchString(p.Coupon) {
-			return filled, badValue("buttons: the coupon code must be 1 to 15 letters and digits")
-		}
-		filled.Value = p.Coupon
-		if filled.Title == "" {
-			filled.Title = "Copy code"
-		}
-	case call:
-		filled.Value = b.PhoneNumber
-	}
-	return filled, nil
 }
