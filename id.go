@@ -18,6 +18,7 @@ const (
 	PrefixApproval   = "apr"
 	PrefixKey        = "key"
 	PrefixHandoff    = "hnd"
+	PrefixAlert      = "alr"
 )
 
 var idEncoding = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)

@@ -29,6 +29,7 @@ type Dispatch interface {
 	RequestRedemption(ctx context.Context, customer, reward, request string) (*punchcard.Redemption, error)
 	Capture(ctx context.Context, code string) (*punchcard.Grant, error)
 	CloseHandoff(ctx context.Context, id, by string) (*punchcard.Handoff, error)
+	CloseAlert(ctx context.Context, id, by string) (*punchcard.Alert, error)
 	Decide(ctx context.Context, id string, approve bool, by, note string) (*punchcard.Approval, error)
 }
 

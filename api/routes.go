@@ -36,6 +36,7 @@ const (
 	tagRuns        = "Runs"
 	tagRedemptions = "Redemptions"
 	tagApprovals   = "Approvals"
+	tagSending     = "Sending"
 	tagProgram     = "Program"
 	tagWhatsApp    = "WhatsApp"
 	tagServer      = "Server"
@@ -78,6 +79,9 @@ func (s *server) routes() []route {
 		{post, "/v1/approvals/{id}", needsKey, "decideApproval", tagApprovals, "Decide one", with(s, s.decide), aboutDecision},
 		{get, "/v1/handoffs", needsKey, "listHandoffs", tagApprovals, "List conversations that a person has taken over, oldest first", with(s, s.handoffs), options{}},
 		{post, "/v1/handoffs/{id}/close", needsKey, "closeHandoff", tagApprovals, "Give one back to automation", with(s, s.closeHandoff), aboutClose},
+
+		{get, "/v1/alerts", needsKey, "listAlerts", tagSending, "List what a person is to look at, newest first", with(s, s.alerts), options{about: aboutAlerts}},
+		{post, "/v1/alerts/{id}/close", needsKey, "closeAlert", tagSending, "Close an alert", with(s, s.closeAlert), options{idempotent: true, about: aboutCloseAlert, example: `{"by": "maria@beanandbloom.example"}`}},
 
 		{get, "/v1/program", needsKey, "getProgram", tagProgram, "Look at the program that runs now", with(s, s.program), options{}},
 
@@ -253,7 +257,7 @@ func (s *server) humaConfig() huma.Config {
 		"apiKey": {Type: "apiKey", In: "header", Name: "X-API-Key"},
 	}
 	config.Tags = []*huma.Tag{
-		{Name: tagEvents}, {Name: tagCustomers}, {Name: tagRuns}, {Name: tagRedemptions}, {Name: tagApprovals}, {Name: tagProgram},
+		{Name: tagEvents}, {Name: tagCustomers}, {Name: tagRuns}, {Name: tagRedemptions}, {Name: tagApprovals}, {Name: tagSending}, {Name: tagProgram},
 		{Name: tagWhatsApp}, {Name: tagServer},
 	}
 	format := huma.DefaultJSONFormat

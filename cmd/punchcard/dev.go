@@ -205,6 +205,7 @@ func (d *dev) openStore(ctx context.Context) error {
 		return err
 	}
 	d.onClose(s.Close)
+	s.LogAlerts(d.log)
 	if err := s.Migrate(ctx); err != nil {
 		return err
 	}

@@ -30,6 +30,7 @@ func (c serveCmd) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
+	s.LogAlerts(log)
 	tc, err := c.dial(ctx, log)
 	if err != nil {
 		return err
@@ -72,6 +73,7 @@ func (c workerCmd) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
+	s.LogAlerts(log)
 	tc, err := c.dial(ctx, log)
 	if err != nil {
 		return err

@@ -103,8 +103,8 @@ func (d *Dispatcher) endRuns(ctx context.Context, journey string, version int, r
 // CloseHandoff ends a person's turn: automation goes on. The errors are CodeNotFound when there is no such handoff, and
 // CodeConflict when it is closed.
 func (d *Dispatcher) CloseHandoff(ctx context.Context, id, by string) (*punchcard.Handoff, error) {
-	if by == "" || len(by) > maxName || !clean(by) {
-		return nil, punchcard.Errorf(punchcard.CodeInvalid, "say who closes it, in at most %d bytes", maxName).In("by")
+	if err := checkBy(by); err != nil {
+		return nil, err
 	}
 	found, err := d.store.View(ctx).Handoff(id)
 	if err != nil {

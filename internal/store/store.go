@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/url"
 	"os"
@@ -45,6 +46,7 @@ type Store struct {
 	read    *gorm.DB
 	dialect Dialect
 	clock   punchcard.Clock
+	log     *slog.Logger // of alerts
 
 	statements statements
 }
@@ -64,7 +66,7 @@ const maxPostgresConnections = 24
 
 // Open connects to dsn: a postgres:// URL, or the path of an SQLite file. It neither migrates nor checks the schema.
 func Open(ctx context.Context, dsn string) (*Store, error) {
-	s := &Store{clock: punchcard.SystemClock{}}
+	s := &Store{clock: punchcard.SystemClock{}, log: slog.New(slog.DiscardHandler)}
 	config := &gorm.Config{
 		Logger:                 &s.statements,
 		SkipDefaultTransaction: true,
@@ -220,6 +222,8 @@ type Tx struct {
 	store *Store
 	// Now is the business's time at which the transaction's facts happen.
 	Now time.Time
+
+	opened []punchcard.Alert // that this transaction has opened
 }
 
 // maxTries is how often a transaction is tried when the database breaks it off for a deadlock or a serialization failure.
@@ -229,9 +233,14 @@ const maxTries = 5
 // touches nothing but the Tx and what it makes itself.
 func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 	for try := 1; ; try++ {
+		tx := &Tx{store: s}
 		err := s.write.WithContext(ctx).Transaction(func(db *gorm.DB) error {
-			return fn(&Tx{db: db, store: s, Now: s.clock.Now()})
+			tx.db, tx.Now = db, s.clock.Now()
+			return fn(tx)
 		})
+		if err == nil {
+			s.tell(ctx, tx.opened)
+		}
 		if err == nil || try == maxTries || !isContention(err) && !errors.Is(err, ErrTryAgain) {
 			return err
 		}
