@@ -57,36 +57,6 @@ func New(cfg Config) *Client {
 	return &Client{cfg: cfg, http: &h}
 }
 
-// Send sends one message. Success means accepted, no more; see the package comment. The error is an *Error.
-func (c *Client) Send(ctx context.Context, m Message) (Accepted, error) {
-	body, err := m.body()
-	if err != nil {
-		return Accepted{}, err
-	}
-	var answer struct {
-		Messages []struct {
-			ID     string `json:"id"`
-			Status string `json:"message_status"`
-		} `json:"messages"`
-	}
-	if err := c.call(ctx, http.MethodPost, c.cfg.PhoneNumberID+"/messages", nil, body, &answer); err != nil {
-		return Accepted{}, err
-	}
-	if len(answer.Messages) == 0 || answer.Messages[0].ID == "" {
-		return Accepted{}, &Error{Code: CodeNone, HTTPStatus: http.StatusOK, Class: Ambiguous, what: "accepted without an id"}
-	}
-	return Accepted{ID: answer.Messages[0].ID, Status: answer.Messages[0].Status}, nil
-}
-
-// MarkRead shows the customer that an inbound message was read. The error is an *Error; nothing is lost by ignoring it.
-func (c *Client) MarkRead(ctx context.Context, messageID string) error {
-	var answer struct {
-		Success bool `json:"success"`
-	}
-	return c.call(ctx, http.MethodPost, c.cfg.PhoneNumberID+"/messages", nil,
-		map[string]string{"messaging_product": "whatsapp", "status": "read", "message_id": messageID}, &answer)
-}
-
 // call makes one request and decodes its answer into out. It never retries: whether that is safe is the caller's to say.
 func (c *Client) call(ctx context.Context, method, path string, query url.Values, in, out any) error {
 	if err := ctx.Err(); err != nil {

@@ -1,8 +1,13 @@
 package whatsapp
 
-import "strconv"
+import (
+	"context"
+	"net/http"
+	"strings"
+)
 
-// Message is one outbound message. Exactly one kind of content is set, and To or UserID or both.
+// Message is one outbound message. Exactly one kind of content is set, and To or UserID or both. Everything but a Template
+// may be sent only inside the service window.
 type Message struct {
 	To           string // E.164 with "+": without it Meta may put the business's own country code before it
 	UserID       string // business-scoped user id; ignored by Meta when To is set
@@ -13,99 +18,31 @@ type Message struct {
 	Template *TemplateMessage
 	Buttons  *Buttons
 	List     *List
+	Link     *Link
 	Image    *Media
+	Video    *Media
+	Audio    *Media // has no caption
 	Document *Media
+	Sticker  *Media // has no caption
 	Location *Location
+	Contacts []Contact
+	Reaction *Reaction
 }
 
 // Accepted is Meta's promise to try.
 type Accepted struct {
-	ID     string // the WhatsApp id of the message (wamid)
-	Status string // accepted, held_for_quality_assessment, paused, or empty
+	ID        string // the WhatsApp id of the message (wamid)
+	Status    string // accepted, held_for_quality_assessment, paused, or empty
+	Marketing bool   // SendMarketing: taken by the Marketing Messages API rather than by the fallback
 }
 
-// Text is free text, at most 4096 characters. Only inside the service window.
+// Text is free text, at most 4096 characters.
 type Text struct {
 	Body       string
 	PreviewURL bool // show a preview of the first link
 }
 
-// TemplateMessage is an approved template with its values.
-type TemplateMessage struct {
-	Name     string
-	Language string          // a code of Meta's, such as en or pt_BR
-	Header   *TemplateHeader // nil when the header has no variable
-	Body     []string        // the values of {{1}}, {{2}} …
-	Named    []NamedValue    // the values of {{name}} …, instead of Body
-	Buttons  []TemplateButton
-}
-
-// NamedValue is the value of a template's named variable.
-type NamedValue struct{ Name, Text string }
-
-// TemplateHeader is the value of a template's header: one of these.
-type TemplateHeader struct {
-	Text     string // the value of the header's only variable
-	TextName string // the variable's name, in a template of named variables
-	Image    *Media
-	Document *Media
-	Location *Location
-}
-
-// ButtonSubType is what the value of a TemplateButton is.
-type ButtonSubType string
-
-// The sub types.
-const (
-	QuickReply ButtonSubType = "quick_reply" // the payload that a press sends back
-	CopyCode   ButtonSubType = "copy_code"   // the coupon code, at most 15 letters and digits
-	URLSuffix  ButtonSubType = "url"         // what fills {{1}} at the end of the button's address
-)
-
-// TemplateButton is the value of one of a template's buttons.
-type TemplateButton struct {
-	Index   int // counted from 0 among all buttons of the template
-	SubType ButtonSubType
-	Value   string
-}
-
-// Buttons is free text with up to three reply buttons. Only inside the service window.
-type Buttons struct {
-	Header  string // at most 60 characters
-	Body    string // at most 1024 characters
-	Footer  string // at most 60 characters
-	Buttons []Button
-}
-
-// Button is a reply button.
-type Button struct {
-	ID    string // at most 256 characters
-	Title string // at most 20 characters
-}
-
-// List is free text with a button that opens a list of up to ten rows. Only inside the service window.
-type List struct {
-	Header   string // at most 60 characters
-	Body     string // at most 4096 characters
-	Footer   string // at most 60 characters
-	Button   string // the label that opens the list, at most 20 characters
-	Sections []Section
-}
-
-// Section is a part of a list. Its title may be empty only when it is the only one.
-type Section struct {
-	Title string `json:"title,omitempty"` // at most 24 characters
-	Rows  []Row  `json:"rows"`
-}
-
-// Row is a line of a list that the customer may choose.
-type Row struct {
-	ID          string `json:"id"`                    // at most 200 characters
-	Title       string `json:"title"`                 // at most 24 characters
-	Description string `json:"description,omitempty"` // at most 72 characters
-}
-
-// Media is an image or a document: by ID of an upload, or by Link.
+// Media is an image, a video, a sound, a document or a sticker: by ID of an upload, or by Link.
 type Media struct {
 	ID       string `json:"id,omitempty"`
 	Link     string `json:"link,omitempty"`
@@ -121,14 +58,79 @@ type Location struct {
 	Address   string  `json:"address,omitempty"`
 }
 
+// Contact is an address card: a name and how to reach whoever has it.
+type Contact struct {
+	Name     string // as it is shown
+	First    string // Meta wants one part of the name beside the whole; empty is the whole again
+	Company  string
+	Phones   []string // E.164
+	Emails   []string
+	Websites []string
+}
+
+// Reaction puts an emoji on a message, or takes it off.
+type Reaction struct {
+	MessageID string // a wamid, not older than 30 days
+	Emoji     string // empty takes it off
+}
+
 // object is a JSON object under construction. Meta reads an empty string as a value, so absent fields must be absent.
 type object = map[string]any
+
+// Send sends one message. Success means accepted, no more; see the package comment. The error is an *Error.
+func (c *Client) Send(ctx context.Context, m Message) (Accepted, error) {
+	body, err := m.body()
+	if err != nil {
+		return Accepted{}, err
+	}
+	return c.send(ctx, "messages", body)
+}
+
+func (c *Client) send(ctx context.Context, edge string, body object) (Accepted, error) {
+	var answer struct {
+		Messages []struct {
+			ID     string `json:"id"`
+			Status string `json:"message_status"`
+		} `json:"messages"`
+	}
+	if err := c.call(ctx, http.MethodPost, c.cfg.PhoneNumberID+"/"+edge, nil, body, &answer); err != nil {
+		return Accepted{}, err
+	}
+	if len(answer.Messages) == 0 || answer.Messages[0].ID == "" {
+		return Accepted{}, &Error{Code: CodeNone, HTTPStatus: http.StatusOK, Class: Ambiguous, what: "accepted without an id"}
+	}
+	return Accepted{ID: answer.Messages[0].ID, Status: answer.Messages[0].Status}, nil
+}
+
+// MarkRead shows the customer that an inbound message was read. The message must not be older than 30 days. The error is
+// an *Error; nothing is lost by ignoring it.
+func (c *Client) MarkRead(ctx context.Context, messageID string) error {
+	return c.markRead(ctx, object{"messaging_product": "whatsapp", "status": "read", "message_id": messageID})
+}
+
+// ShowTyping marks an inbound message as read and shows the customer that an answer is being written, until one is sent
+// or for 25 seconds. The error is an *Error; nothing is lost by ignoring it.
+func (c *Client) ShowTyping(ctx context.Context, messageID string) error {
+	return c.markRead(ctx, object{
+		"messaging_product": "whatsapp", "status": "read", "message_id": messageID, "typing_indicator": object{"type": "text"},
+	})
+}
+
+func (c *Client) markRead(ctx context.Context, body object) error {
+	var answer struct {
+		Success bool `json:"success"`
+	}
+	return c.call(ctx, http.MethodPost, c.cfg.PhoneNumberID+"/messages", nil, body, &answer)
+}
 
 // body is the request for m, or why there is none. It checks only what would make the request mean something else than
 // intended: lengths and rights are Meta's to judge.
 func (m Message) body() (object, error) {
-	if m.To == "" && m.UserID == "" {
+	switch {
+	case m.To == "" && m.UserID == "":
 		return nil, refuse("the message has no recipient")
+	case m.To != "" && !strings.HasPrefix(m.To, "+"):
+		return nil, refuse("the recipient's number has no + before its country code")
 	}
 	out := object{"messaging_product": "whatsapp", "recipient_type": "individual"}
 	for key, value := range map[string]string{"to": m.To, "recipient": m.UserID, "biz_opaque_callback_data": m.CallbackData} {
@@ -148,10 +150,11 @@ func (m Message) body() (object, error) {
 		set("text", object{"body": m.Text.Body, "preview_url": m.Text.PreviewURL})
 	}
 	if m.Template != nil {
-		if len(m.Template.Body) > 0 && len(m.Template.Named) > 0 {
-			return nil, refuse("the template has both numbered and named values")
+		template, err := m.Template.body()
+		if err != nil {
+			return nil, err
 		}
-		set("template", m.Template.body())
+		set("template", template)
 	}
 	if m.Buttons != nil {
 		set("interactive", m.Buttons.body())
@@ -159,14 +162,30 @@ func (m Message) body() (object, error) {
 	if m.List != nil {
 		set("interactive", m.List.body())
 	}
-	if m.Image != nil {
-		set("image", m.Image)
+	if m.Link != nil {
+		set("interactive", m.Link.body())
 	}
-	if m.Document != nil {
-		set("document", m.Document)
+	for _, x := range []struct {
+		kind  string
+		media *Media
+	}{{"image", m.Image}, {"video", m.Video}, {"audio", m.Audio}, {"document", m.Document}, {"sticker", m.Sticker}} {
+		if x.media != nil {
+			set(x.kind, x.media)
+		}
 	}
 	if m.Location != nil {
 		set("location", m.Location)
+	}
+	if len(m.Contacts) > 0 {
+		cards := make([]object, 0, len(m.Contacts))
+		for _, contact := range m.Contacts {
+			cards = append(cards, contact.body())
+		}
+		set("contacts", cards)
+	}
+	if m.Reaction != nil {
+		// Here an empty string is meant as a value: it takes the reaction off.
+		set("reaction", object{"message_id": m.Reaction.MessageID, "emoji": m.Reaction.Emoji})
 	}
 	if kinds != 1 {
 		return nil, refuse("the message must have exactly one kind of content")
@@ -174,79 +193,19 @@ func (m Message) body() (object, error) {
 	return out, nil
 }
 
-func (t *TemplateMessage) body() object {
-	var components []object
-	if h := t.Header; h != nil {
-		var p object
-		switch {
-		case h.Image != nil:
-			p = object{"type": "image", "image": h.Image}
-		case h.Document != nil:
-			p = object{"type": "document", "document": h.Document}
-		case h.Location != nil:
-			p = object{"type": "location", "location": h.Location}
-		default:
-			p = textParameter(h.TextName, h.Text)
+func (c Contact) body() object {
+	out := object{"name": object{"formatted_name": c.Name, "first_name": firstOf(c.First, c.Name)}}
+	if c.Company != "" {
+		out["org"] = object{"company": c.Company}
+	}
+	for key, values := range map[string][]string{"phone": c.Phones, "email": c.Emails, "url": c.Websites} {
+		var list []object
+		for _, value := range values {
+			list = append(list, object{key: value})
 		}
-		components = append(components, object{"type": "header", "parameters": []object{p}})
-	}
-	var values []object
-	for _, v := range t.Body {
-		values = append(values, textParameter("", v))
-	}
-	for _, v := range t.Named {
-		values = append(values, textParameter(v.Name, v.Text))
-	}
-	if len(values) > 0 {
-		components = append(components, object{"type": "body", "parameters": values})
-	}
-	for _, b := range t.Buttons {
-		p := object{"type": "text", "text": b.Value}
-		switch b.SubType {
-		case QuickReply:
-			p = object{"type": "payload", "payload": b.Value}
-		case CopyCode:
-			p = object{"type": "coupon_code", "coupon_code": b.Value}
-		case URLSuffix: // is text
+		if len(list) > 0 {
+			out[key+"s"] = list
 		}
-		components = append(components, object{
-			"type": "button", "sub_type": string(b.SubType), "index": strconv.Itoa(b.Index), "parameters": []object{p},
-		})
-	}
-	out := object{"name": t.Name, "language": object{"code": t.Language}}
-	if len(components) > 0 {
-		out["components"] = components
-	}
-	return out
-}
-
-func textParameter(name, text string) object {
-	p := object{"type": "text", "text": text}
-	if name != "" {
-		p["parameter_name"] = name
-	}
-	return p
-}
-
-func (b *Buttons) body() object {
-	buttons := make([]object, 0, len(b.Buttons))
-	for _, x := range b.Buttons {
-		buttons = append(buttons, object{"type": "reply", "reply": object{"id": x.ID, "title": x.Title}})
-	}
-	return interactive("button", b.Header, b.Body, b.Footer, object{"buttons": buttons})
-}
-
-func (l *List) body() object {
-	return interactive("list", l.Header, l.Body, l.Footer, object{"button": l.Button, "sections": l.Sections})
-}
-
-func interactive(kind, header, body, footer string, action object) object {
-	out := object{"type": kind, "body": object{"text": body}, "action": action}
-	if header != "" {
-		out["header"] = object{"type": "text", "text": header}
-	}
-	if footer != "" {
-		out["footer"] = object{"text": footer}
 	}
 	return out
 }
