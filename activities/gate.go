@@ -70,6 +70,7 @@ const (
 	ReasonCap             = "cap"                 // enough of this category for now
 	ReasonParameterEmpty  = "parameter_empty"     // not the gate's: a value to be filled in is empty
 	ReasonExpression      = "expression_failed"   // not the gate's: an expression in the text failed
+	ReasonOfferOver       = "offer_over"          // not the gate's: a limited-time offer has ended
 	ReasonOvertaken       = "overtaken"           // not the gate's: the run went another way while this waited
 )
 

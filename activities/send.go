@@ -300,18 +300,11 @@ func template(p *fence.Pass) (*draft, error) {
 		if err != nil {
 			return whatsapp.Message{}, err
 		}
-		language := t.Pick(p.Customer.Language) // values are written as the words around them are
-		with := map[string]any{}
-		for _, param := range p.Step.With {
-			value, err := param.Value.Render(language, env)
-			if err != nil {
-				return whatsapp.Message{}, unworded(err)
-			}
-			with[param.Name] = value
+		language := p.Customer.Language
+		if env, err = t.With(language, p.Step.With, env); err != nil {
+			return whatsapp.Message{}, unworded(err)
 		}
-		filled := *env
-		filled.With = with
-		r, err := t.Render(language, &filled)
+		r, err := t.Render(language, env)
 		if err != nil {
 			return whatsapp.Message{}, unworded(err)
 		}
@@ -323,16 +316,45 @@ func template(p *fence.Pass) (*draft, error) {
 
 // wireTemplate is a filled-in template as the client sends it.
 func wireTemplate(r rules.Rendered) *whatsapp.TemplateMessage {
-	t := &whatsapp.TemplateMessage{Name: r.Name, Language: r.Language, Body: r.Params}
-	for i, b := range r.Buttons {
-		switch b.Kind {
-		case rules.ButtonQuickReply:
-			t.Buttons = append(t.Buttons, whatsapp.TemplateButton{Index: i, SubType: whatsapp.QuickReply, Value: b.Payload})
-		case rules.ButtonCopyCode:
-			t.Buttons = append(t.Buttons, whatsapp.TemplateButton{Index: i, SubType: whatsapp.CopyCode, Value: r.CopyCode})
-		}
+	t := &whatsapp.TemplateMessage{Name: r.Name, Language: r.Language, Body: r.Params, Buttons: wireButtons(r.Buttons)}
+	switch {
+	case r.Header != "":
+		t.Header = &whatsapp.TemplateHeader{Text: r.Header}
+	case r.Media != nil:
+		t.Header = wireHeader(*r.Media)
 	}
 	return t
+}
+
+// wireHeader is what a template shows above its body.
+func wireHeader(m rules.RenderedMedia) *whatsapp.TemplateHeader {
+	media := &whatsapp.Media{Link: m.URL, Filename: m.Filename}
+	switch m.Format {
+	case rules.HeaderDocument:
+		return &whatsapp.TemplateHeader{Document: media}
+	case rules.HeaderLocation:
+		return &whatsapp.TemplateHeader{Location: &whatsapp.Location{
+			Latitude: m.Latitude, Longitude: m.Longitude, Name: m.Name, Address: m.Address,
+		}}
+	default:
+		return &whatsapp.TemplateHeader{Image: media}
+	}
+}
+
+// wireButtons are the values of buttons; one that has none is not named.
+func wireButtons(buttons []rules.Button) []whatsapp.TemplateButton {
+	var out []whatsapp.TemplateButton
+	for i, b := range buttons {
+		switch {
+		case b.Kind == rules.ButtonQuickReply:
+			out = append(out, whatsapp.TemplateButton{Index: i, SubType: whatsapp.QuickReply, Value: b.Payload})
+		case b.Kind == rules.ButtonCopyCode:
+			out = append(out, whatsapp.TemplateButton{Index: i, SubType: whatsapp.CopyCode, Value: b.Value})
+		case b.Kind == rules.ButtonURL && b.Value != "":
+			out = append(out, whatsapp.TemplateButton{Index: i, SubType: whatsapp.URLSuffix, Value: b.Value})
+		}
+	}
+	return out
 }
 
 // unworded is why a text could not be filled in: a rule's no, which a run goes on from.
@@ -342,6 +364,9 @@ func unworded(err error) error {
 	}
 	if errors.Is(err, rules.ErrEmpty) {
 		return &notSent{ReasonParameterEmpty}
+	}
+	if errors.Is(err, rules.ErrOfferOver) {
+		return &notSent{ReasonOfferOver}
 	}
 	return &notSent{ReasonExpression}
 }

@@ -13,6 +13,7 @@ type checker struct {
 	sources map[string]*source
 	found   Diagnostics
 	prog    *Program
+	publish bool // it is to be published: what LoadPublished lets pass is checked as well
 
 	totals   map[string]map[string]bool // event → field: what total() reads
 	rewards  map[string]bool            // the names of the catalog, even of a reward that is otherwise wrong

@@ -25,6 +25,7 @@ type Env struct {
 	Event     map[string]any            // those of the event that has just come
 	Collected map[string]any            // of a collect: {"count": int}
 	With      map[string]any            // what a step hands its template, by the name of the parameter
+	WithTimes map[string]time.Time      // and of those that a template takes as a moment, when that is
 	Bound     map[string]map[string]any // what `as` bound, as BoundSchema or a Call's Answers decodes it
 }
 

@@ -1,9 +1,11 @@
 package rules_test
 
 import (
+	"encoding/json"
 	"flag"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -102,6 +104,16 @@ func outcome(t *testing.T, files, given map[string]string) string {
 	}) {
 		if _, ok := given["journeys/"+name+".yaml"]; ok {
 			fmt.Fprintf(&b, "%s\n%s", name, describe(p.Journeys[name].Plan))
+		}
+	}
+	if _, ok := given["templates.yaml"]; ok {
+		for _, name := range slices.Sorted(maps.Keys(p.Templates)) {
+			template := p.Templates[name]
+			for _, lang := range template.Languages() {
+				wire, err := json.MarshalIndent(template.Wire(lang), "", "  ")
+				require.NoError(t, err)
+				b.Write(append(wire, '\n'))
+			}
 		}
 	}
 	return b.String()

@@ -102,15 +102,42 @@ var rewardsGrammar = keys(must("rewards", mapOf(aMapOf(rewardGrammar)), "The cat
 
 var templateButtonGrammar = keys(
 	may("reply", aName, "The keyword that a tap says"),
+	may("url", aText, "The address that a tap opens; one value may end it"),
+	may("phone", aWord, "The number that a tap calls: +4570123456"),
 	may("title", aText, "What the button shows"),
 	may("copy_code", aWord, "The code that a tap copies: \"{{ code }}\""),
+)
+
+var templateLocationGrammar = keys(
+	must("latitude", aWord, "North of the equator, in degrees"),
+	must("longitude", aWord, "East of Greenwich, in degrees"),
+	must("name", aText, "What the place is called"),
+	must("address", aText, "The street and the town"),
+)
+
+var offerGrammar = keys(
+	must("text", aText, "What is offered, in at most 16 characters"),
+	may("expires", aWord, "The time to which WhatsApp counts down: \"{{ until }}\""),
+)
+
+var templateCardGrammar = keys(
+	may("image", aText, "The address of its picture"),
+	may("video", aText, "The address of its film"),
+	may("body", aText, "Its text"),
+	must("buttons", atMost(maxCardButtons, aMapOf(templateButtonGrammar)), "What can be tapped"),
 )
 
 var templateGrammar = keys(
 	must("category", enum(categories...), "What WhatsApp counts it as"),
 	may("asks_consent", aBool, "It may go to someone whose consent is only requested"),
-	may("header", aText, "One line above"),
+	may("header", aText, "One line above, in which one value may be filled in"),
+	may("image", aText, "The address of a picture above"),
+	may("video", aText, "The address of a film above"),
+	may("document", aMapOf(documentGrammar), "A file above"),
+	may("location", aMapOf(templateLocationGrammar), "A place on the map above"),
+	may("limited_time_offer", aMapOf(offerGrammar), "An offer with an end, over which WhatsApp counts down"),
 	must("body", aText, "The text"),
+	may("cards", atMost(maxCards, aMapOf(templateCardGrammar)), "Pictures with buttons, moved sideways"),
 	may("footer", aText, "One line below"),
 	may("buttons", atMost(maxButtons, aMapOf(templateButtonGrammar)), "What can be tapped"),
 )

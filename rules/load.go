@@ -90,7 +90,7 @@ func LoadPublished(files map[string]string) (*Program, Diagnostics) { return loa
 
 func load(files map[string]string, publish bool) (*Program, Diagnostics) {
 	c := &checker{
-		sources: map[string]*source{},
+		sources: map[string]*source{}, publish: publish,
 		prog: &Program{
 			Files: map[string]string{}, Replies: map[string]Text{}, Events: map[string]Schema{}, Rewards: map[string]*Reward{},
 			Templates: map[string]*Template{}, Journeys: map[string]*Journey{}, Totals: map[string][]string{},

@@ -202,6 +202,7 @@ func (x *journeyCheck) message(n, value *node, f frame) (string, []Param) {
 			missing = append(missing, p)
 		}
 	}
+	x.endOfOffer(n.get("with"), t, params)
 	if len(missing) > 0 {
 		x.at(value, "the template %s needs %s by `with`", name, and(missing))
 	}
@@ -214,6 +215,23 @@ func (x *journeyCheck) message(n, value *node, f frame) (string, []Param) {
 		x.at(value, "%s asks for consent: only a journey with the purpose consent may send it", name)
 	}
 	return name, params
+}
+
+// endOfOffer checks that what a step hands over as the end of an offer is a time.
+func (x *journeyCheck) endOfOffer(with *node, t *Template, params []Param) {
+	if t.offer == nil || t.offer.param == "" {
+		return
+	}
+	for _, p := range params {
+		if p.Name != t.offer.param {
+			continue
+		}
+		for _, w := range p.Value.wordings {
+			if len(w.segments) != 1 || w.segments[0].expr == nil || w.segments[0].expr.result.Kind != TypeTime {
+				x.at(wordingNode(with.get(p.Name), w.language), "%s is when the offer of %s ends: hand over one time, as in \"{{ welcome.expires }}\"", p.Name, t.Name)
+			}
+		}
+	}
 }
 
 // misspelt tells whether what is given holds a key that most likely means a parameter: then that is the one mistake.

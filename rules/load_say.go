@@ -73,10 +73,10 @@ func (x *journeyCheck) media(n *node, text Text, f frame) *Media {
 		return v
 	}
 	if v := one("image"); v != nil {
-		media = &Media{Image: x.address(v, f)}
+		media = &Media{Image: x.address(v, f.scope)}
 	}
 	if v := one("document"); v != nil && x.open(v, documentGrammar) {
-		media = &Media{Document: &Document{URL: x.address(v.get("url"), f), Filename: x.text(v.get("filename"), f.scope)}}
+		media = &Media{Document: &Document{URL: x.address(v.get("url"), f.scope), Filename: x.text(v.get("filename"), f.scope)}}
 	}
 	if v := one("location"); v != nil && x.open(v, locationGrammar) {
 		// WhatsApp shows a location without a text of its own: what is said is what the place is called.
@@ -89,8 +89,8 @@ func (x *journeyCheck) media(n *node, text Text, f frame) *Media {
 }
 
 // address is where a picture or a file is: https, since WhatsApp fetches it.
-func (x *journeyCheck) address(n *node, f frame) Text {
-	t := x.text(n, f.scope)
+func (c *checker) address(n *node, sc scope) Text {
+	t := c.text(n, sc)
 	for _, w := range t.wordings {
 		literal := ""
 		if len(w.segments) > 0 {
@@ -102,7 +102,7 @@ func (x *journeyCheck) address(n *node, f frame) Text {
 		case err == nil && u.Scheme == "https" && u.Host != "":
 		case len(w.segments) > 1 && strings.HasPrefix(literal, "https://"):
 		default:
-			x.at(wordingNode(n, w.language), "%q is no web address that begins with https://", literal)
+			c.at(wordingNode(n, w.language), "%q is no web address that begins with https://", literal)
 		}
 	}
 	return t

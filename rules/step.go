@@ -80,6 +80,7 @@ type Assignment struct {
 // Media is what a message shows beside its text: exactly one of the three.
 type Media struct {
 	Image    Text // the address of a picture
+	Video    Text // the address of a film; only a template shows one
 	Document *Document
 	Location *Location
 }

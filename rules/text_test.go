@@ -125,7 +125,7 @@ func TestTemplate(t *testing.T) {
 	require.Equal(t, "X-1\n\t2", got.CopyCode)
 	require.Equal(t, "You are in, and welcome! Your code X-1 2 gives you 10 % off your next order and is valid until tomorrow. "+
 		"Send POINTS to see your balance, REDEEM to use it, STOP to leave.", got.Wording)
-	require.Equal(t, []rules.Button{{Kind: rules.ButtonCopyCode}}, got.Buttons)
+	require.Equal(t, []rules.Button{{Kind: rules.ButtonCopyCode, Value: "X-1\n\t2"}}, got.Buttons)
 	_, err = welcome.Render("en", &rules.Env{Program: p, With: map[string]any{"code": "", "until": "tomorrow"}})
 	require.ErrorIs(t, err, rules.ErrEmpty)
 }
