@@ -53,6 +53,7 @@ const (
 	EventRedemptionCaptured  = "redemption.captured"  // redemption_id, reward, value
 	EventKeywordPrefix       = "keyword."             // keyword.<name>: text
 	EventScheduleDue         = "schedule.due"         // date: a schedule has come round for the customer
+	EventAdClicked           = "ad.clicked"           // source_id, source_type, source_url, headline, ctwa_clid: a first message that came from an ad
 
 	EventMessageReceived = "message.received" // an inbound message; not visible to the language
 	EventRunEnded        = "run.ended"        // a run ended while an entry waited for that; not visible to the language

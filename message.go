@@ -27,6 +27,7 @@ type Message struct {
 	UpdatedAt  time.Time  `gorm:"autoUpdateTime:false"`
 	RetryAt    *time.Time // when a deferred one is tried again
 	HandedAt   *time.Time // when it passed the gate, on its way to WhatsApp: what caps count
+	SaidAt     *time.Time // of an inbound one: when the customer said it, which may be long before it came
 }
 
 // Direction is as the business sees it.

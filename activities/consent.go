@@ -2,9 +2,12 @@ package activities
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"punchcard"
 	"punchcard/internal/fence"
+	"punchcard/internal/store"
 	"punchcard/rules"
 )
 
@@ -19,7 +22,7 @@ const (
 func (a *Activities) Consent(ctx context.Context, in Input) (rules.Result, error) {
 	return a.local(ctx, in, func(p *fence.Pass) (rules.Result, error) {
 		entry := punchcard.ConsentEntry{
-			CustomerID: p.Customer.ID, Standing: punchcard.Standing(p.Step.Consent), Source: "reply", RunID: p.Run.ID,
+			CustomerID: p.Customer.ID, Standing: punchcard.Standing(p.Step.Consent), Source: "reply", Channel: punchcard.ChannelRule, RunID: p.Run.ID,
 			EventID: p.Run.EventID,
 		}
 		question, answer, err := evidence(p)
@@ -33,8 +36,11 @@ func (a *Activities) Consent(ctx context.Context, in Input) (rules.Result, error
 			entry.Wording, entry.WordingLanguage, entry.WordingVersion = question.Text, question.Language, question.Version
 			entry.MessageID = question.ID
 		}
-		if answer != nil && answer.Wamid != nil {
-			entry.ReplyID = *answer.Wamid
+		if answer != nil {
+			entry.Channel, entry.OccurredAt = punchcard.ChannelWhatsApp, answered(question, answer)
+			if answer.Wamid != nil {
+				entry.ReplyID = *answer.Wamid
+			}
 		}
 		standings, err := p.Tx.Standings(p.Customer.ID)
 		if err != nil {
@@ -42,22 +48,34 @@ func (a *Activities) Consent(ctx context.Context, in Input) (rules.Result, error
 		}
 		code := ""
 		for _, topic := range p.Step.Topics {
-			now := standings[topic]
-			if now.Standing == punchcard.StandingRevoked && entry.Standing == punchcard.StandingGranted && now.At.After(answer.CreatedAt) {
-				code = codeStoppedSince
-				continue
-			}
-			if now.Standing == entry.Standing {
+			if standings[topic].Standing == entry.Standing {
 				continue // nothing changes, and the log is for changes
 			}
 			line := entry
 			line.Topic = topic
-			if err := p.Tx.AddConsent(&line); err != nil {
+			err := p.Tx.AddConsent(&line)
+			if errors.Is(err, store.ErrStoppedSince) {
+				code = codeStoppedSince
+				continue
+			}
+			if err != nil {
 				return rules.Result{}, err
 			}
 		}
 		return because(done(rules.OutcomeNext), code), nil
 	})
+}
+
+// answered is when the customer gave an answer, which is not before they were asked: WhatsApp's clock and ours differ a little.
+func answered(question, answer *punchcard.Message) time.Time {
+	at := answer.CreatedAt
+	if answer.SaidAt != nil {
+		at = *answer.SaidAt
+	}
+	if question != nil && question.HandedAt != nil && at.Before(*question.HandedAt) {
+		return *question.HandedAt
+	}
+	return at
 }
 
 // evidence reads our message that asked last and the customer's that answered it; either may be nil.

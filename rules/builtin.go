@@ -28,13 +28,17 @@ var BuiltinEvents = map[string]Schema{
 		fieldOf("redemption_id", TypeString), fieldOf("reward", TypeString), optional(fieldOf("value", TypeMoney)),
 	}},
 	punchcard.EventScheduleDue: {fields: []Field{fieldOf("date", TypeDate)}},
+	punchcard.EventAdClicked: {fields: []Field{
+		fieldOf("source_id", TypeString), optional(fieldOf("source_type", TypeString)), optional(fieldOf("source_url", TypeString)),
+		optional(fieldOf("headline", TypeString)), optional(fieldOf("body", TypeString)), optional(fieldOf("ctwa_clid", TypeString)),
+	}},
 	punchcard.EventTierChanged: {fields: []Field{fieldOf("from", TypeString), fieldOf("to", TypeString)}},
 }
 
-var keywordSchema = Schema{fields: []Field{fieldOf("text", TypeString)}}
+var keywordSchema = Schema{fields: []Field{fieldOf("text", TypeString), optional(fieldOf("link", TypeString))}}
 
 // systemPrefixes begin the names of events that are ours, now or later.
-var systemPrefixes = []string{punchcard.EventKeywordPrefix, "message.", "run.", "points.", "schedule.", "system."}
+var systemPrefixes = []string{punchcard.EventKeywordPrefix, "message.", "run.", "points.", "schedule.", "system.", "ad."}
 
 // reservedEvent tells whether a program may not declare an event of this name.
 func reservedEvent(name string) bool {

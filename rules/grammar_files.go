@@ -20,6 +20,11 @@ var optInGrammar = keys(
 	must("topics", listOf(aName), "What is asked for"),
 )
 
+var linkGrammar = keys(
+	may("topics", listOf(aName), "What is asked for; otherwise what `opt_in` says of keyword.join"),
+	may("text", aWord, "What is written for the customer to send; otherwise the first word of join and the link's name"),
+)
+
 var capGrammar = keys(
 	must("category", enum("marketing", "utility"), "Which messages are counted"),
 	must("at_most", atLeast(1), "How many"),
@@ -71,6 +76,8 @@ var programGrammar = keys(
 	may("quiet_hours", aMapOf(quietGrammar), "When marketing waits"),
 	may("topics", mapOf(aText), "What a customer can agree to hear about"),
 	may("opt_in", listOf(aMapOf(optInGrammar)), "What counts as asking to join"),
+	may("links", mapOf(aMapOf(linkGrammar)), "Ways in by an address or a QR code"),
+	may("on_stop", enum(words(OnStopConfirm, OnStopOfferTopics)...), "What a STOP is answered with, beside that all is stopped"),
 	may("ask_again_after", aDuration, "How long after silence or refusal the business may ask again"),
 	may("caps", listOf(aMapOf(capGrammar)), "How many messages a customer gets"),
 	must("keywords", mapOf(listOf(aWord)), "Whole messages with a meaning"),

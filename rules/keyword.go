@@ -1,8 +1,10 @@
 package rules
 
 import (
+	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 )
@@ -25,6 +27,113 @@ func (p *Program) Keyword(text string) (name string, ok bool) {
 		}
 	}
 	return "", false
+}
+
+// keywordStop is the keyword that every program has.
+const keywordStop = "stop"
+
+// StopsTopic reads a stop of one topic: a word of the keyword stop, and the topic's name, its title, its title up to a comma, or
+// its title's first word where that tells it from the others, in any of the languages and as people type ("Stop offers!"). It
+// answers ok without a topic for a stop of something short that is none: the customer wants less, and must be asked of what.
+// A longer sentence that happens to begin with such a word is no stop.
+func (p *Program) StopsTopic(text string) (topic string, ok bool) {
+	if len(text) > maxString {
+		return "", false
+	}
+	heard := plainMessage(text)
+	for _, k := range p.Keywords {
+		if k.Name != keywordStop {
+			continue
+		}
+		for _, word := range k.Words {
+			rest, found := strings.CutPrefix(heard, plainMessage(word)+" ")
+			if !found {
+				continue
+			}
+			if name := p.topicSaid(rest); name != "" {
+				return name, true
+			}
+			ok = ok || strings.Count(rest, " ") < maxStopWords
+		}
+	}
+	return "", ok
+}
+
+// maxStopWords is how many words may follow a stop word for it to be asked about.
+const maxStopWords = 4
+
+// topicSaid is the topic that a plain message names; "" for none, and where two are meant.
+func (p *Program) topicSaid(said string) string {
+	var exact, first []string
+	for _, t := range p.Topics {
+		names, begins := t.said()
+		switch {
+		case slices.Contains(names, said):
+			exact = append(exact, t.Name)
+		case slices.Contains(begins, said):
+			first = append(first, t.Name)
+		}
+	}
+	if len(exact) == 1 {
+		return exact[0]
+	}
+	if len(exact) == 0 && len(first) == 1 {
+		return first[0]
+	}
+	return ""
+}
+
+// minFirstWord is how long a title's first word is, in characters, to stand for it: "A" and "Your" say nothing.
+const minFirstWord = 5
+
+// said lists how people call the topic, and what its titles begin with.
+func (t Topic) said() (names, begins []string) {
+	names = []string{plainMessage(t.Name), plainMessage(strings.NewReplacer("-", " ", "_", " ").Replace(t.Name))}
+	for _, language := range t.Title.Languages() {
+		title := t.Title.plain(language)
+		short, _, _ := strings.Cut(title, ",")
+		names = append(names, plainMessage(title), plainMessage(short))
+		if first, _, _ := strings.Cut(plainMessage(title), " "); utf8.RuneCountInString(first) >= minFirstWord {
+			begins = append(begins, first)
+		}
+	}
+	return names, begins
+}
+
+// TopicTitle is a topic's title in a language; "" for a topic that the program does not have.
+func (p *Program) TopicTitle(name, lang string) string {
+	for _, t := range p.Topics {
+		if t.Name == name {
+			if title := t.Title.plain(lang); title != "" {
+				return title
+			}
+			return name
+		}
+	}
+	return ""
+}
+
+// MarketingTopics are the topics by which a journey of the program sends a marketing template, in the order of the file.
+func (p *Program) MarketingTopics() []string {
+	var names []string
+	for _, t := range p.Topics {
+		for _, j := range p.Journeys {
+			if j.Topic == t.Name && j.sendsMarketing(p) {
+				names = append(names, t.Name)
+				break
+			}
+		}
+	}
+	return names
+}
+
+func (j *Journey) sendsMarketing(p *Program) bool {
+	for _, s := range j.Steps {
+		if t := p.Templates[s.Template]; t != nil && t.Category == "marketing" {
+			return true
+		}
+	}
+	return false
 }
 
 // plainMessage is what is left of a message when case, accents, punctuation, modifiers of emoji and superfluous white space

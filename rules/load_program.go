@@ -33,6 +33,11 @@ func (c *checker) program(n *node) {
 		}
 	}
 	c.optIns(n.get("opt_in"))
+	c.links(n.get("links"))
+	p.OnStop = OnStopConfirm
+	if o := n.get("on_stop"); o != nil {
+		p.OnStop = OnStop(c.oneOf(o, "on_stop", words(OnStopConfirm, OnStopOfferTopics)...))
+	}
 	c.replies(n.get("replies"))
 	c.points(n.get("points"))
 	c.tiers(n.get("tiers"))

@@ -18,6 +18,8 @@ type Program struct {
 	Quiet              *QuietHours // nil: none
 	Topics             []Topic     // in the order of the file
 	OptIns             []OptIn
+	Links              []Link // in the order of the file
+	OnStop             OnStop
 	AskAgainAfter      time.Duration // how long after silence or refusal the business may ask again
 	Caps               []Cap
 	Keywords           []Keyword
@@ -58,6 +60,15 @@ type Topic struct {
 	Name  string
 	Title Text
 }
+
+// OnStop says what a STOP is answered with. Everything is stopped all the same.
+type OnStop string
+
+// The choices of on_stop.
+const (
+	OnStopConfirm     OnStop = "confirm"      // in words
+	OnStopOfferTopics OnStop = "offer_topics" // and with the list of what was granted, to choose what to keep
+)
 
 // OptIn is an event that counts as asking to join.
 type OptIn struct {

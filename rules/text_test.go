@@ -187,7 +187,7 @@ func TestProgram_lookups(t *testing.T) {
 	require.True(t, p.Builtin("milestone.reached"))
 	require.False(t, p.Builtin("order.placed"))
 	require.Len(t, p.Hash, 64)
-	require.Equal(t, []string{"text"}, fieldNames(mustSchema(t, p, "keyword.yes")))
+	require.Equal(t, []string{"text", "link"}, fieldNames(mustSchema(t, p, "keyword.yes")))
 	require.Equal(t, int64(3), p.Milestones[1].Nth(17))
 }
 

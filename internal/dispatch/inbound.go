@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"punchcard"
 	"punchcard/internal/store"
@@ -27,9 +28,11 @@ func (d *Dispatcher) takeInbound(ctx context.Context, in *whatsapp.Inbound) erro
 		if text == "" {
 			text = in.Caption
 		}
+		at := said(in.At, tx.Now)
 		m := &punchcard.Message{
 			ID: punchcard.NewID(punchcard.PrefixMessage), CustomerID: c.ID, Direction: punchcard.Inbound, Kind: in.Type,
 			Text: strings.ToValidUTF8(text, "�"), Wamid: &in.ID, ReplyTo: in.ReplyTo, Status: punchcard.MessageReceived,
+			SaidAt: &at,
 		}
 		fresh, err := tx.AddMessage(m)
 		if err != nil || !fresh || silent[in.Type] {
@@ -41,7 +44,7 @@ func (d *Dispatcher) takeInbound(ctx context.Context, in *whatsapp.Inbound) erro
 		}
 		_, err = tx.AddEvent(&punchcard.Event{
 			ID: punchcard.NewID(punchcard.PrefixEvent), CustomerID: c.ID, Name: punchcard.EventMessageReceived, Profile: profile,
-			Properties: map[string]any{propMessage: m.ID, propPayload: in.Payload}, OccurredAt: tx.Now,
+			Properties: map[string]any{propMessage: m.ID, propPayload: in.Payload}, OccurredAt: at,
 		})
 		return err
 	})
@@ -77,4 +80,17 @@ func sender(tx *store.Tx, in *whatsapp.Inbound) (*punchcard.Customer, error) {
 		return tx.Enroll(ids[:1], fresh)
 	}
 	return c, err
+}
+
+// redelivered is for how long WhatsApp goes on delivering a webhook that was not taken. Source: Meta's page on webhooks.
+const redelivered = 7 * 24 * time.Hour
+
+// said is when a customer said something, by what WhatsApp tells of it, to the second: its end, so that a STOP never counts as
+// older than what came before it. What cannot be is now.
+func said(at, now time.Time) time.Time {
+	end := at.Add(time.Second - time.Microsecond)
+	if at.IsZero() || end.After(now) || at.Before(now.Add(-redelivered)) {
+		return now
+	}
+	return end.UTC().Truncate(time.Microsecond)
 }

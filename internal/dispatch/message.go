@@ -17,14 +17,16 @@ const (
 	keywordYes    = "yes"
 	keywordNo     = "no"
 	keywordRedeem = "redeem"
+	keywordTopics = "topics"
 
 	answerOther = "other"
 )
 
-// Properties of message.received.
+// Properties of message.received, and of the events that a message raises.
 const (
 	propMessage = "message" // our id of the inbound message
 	propPayload = "payload" // what a button or a row sends back
+	propLink    = "link"    // the link that the customer followed
 )
 
 // redeemPayload begins the payload of a row in the menu of rewards.
@@ -41,7 +43,10 @@ func (r *routing) message() error {
 	payload, _ := r.event.Properties[propPayload].(string)
 	word := r.word(m.Text, payload)
 	if word == keywordStop {
-		return r.saidStop(m)
+		return r.saidStop(m, nil, nil)
+	}
+	if done, err := r.stops(m, payload); err != nil || done {
+		return err
 	}
 	if reward, ok := strings.CutPrefix(payload, redeemPayload); ok {
 		return r.chose(reward)
@@ -66,6 +71,10 @@ func (r *routing) message() error {
 	if r.customer.MutedUntil != nil && r.customer.MutedUntil.After(r.tx.Now) {
 		return nil // a person has the conversation: what is said is said to them
 	}
+	link := r.policy.LinkOf(m.Text)
+	if link != nil {
+		word = keywordJoin
+	}
 	if word == keywordJoin {
 		for _, a := range asks {
 			if a.journey.Purpose == rules.PurposeConsent {
@@ -76,7 +85,7 @@ func (r *routing) message() error {
 		}
 	}
 	if word != "" && word != keywordYes && word != keywordNo {
-		return r.keyword(word, m)
+		return r.keyword(word, m, link)
 	}
 	if len(asks) > 0 && payload == "" {
 		if answered, err := r.answer(asks[0], m, word, ""); err != nil || answered {
@@ -84,6 +93,35 @@ func (r *routing) message() error {
 		}
 	}
 	return r.fallback()
+}
+
+// stops hears what else is a stop than the word alone: a row of the list of topics, or the word and a topic. A stop of something
+// that is no topic is asked about, with the list. It answers whether the message was one of these.
+func (r *routing) stops(m *punchcard.Message, payload string) (bool, error) {
+	var listed *punchcard.Message
+	if m.ReplyTo != "" {
+		var err error
+		if listed, err = r.tx.MessageByWamid(m.ReplyTo); err != nil {
+			return false, err
+		}
+		if listed != nil && listed.CustomerID != r.customer.ID {
+			listed = nil
+		}
+	}
+	if topic, ok := strings.CutPrefix(payload, stopPayload); ok {
+		return true, r.choseStop(topic, m, listed)
+	}
+	if topic, ok := strings.CutPrefix(payload, keepPayload); ok {
+		return true, r.choseKeep(topic, m, listed)
+	}
+	switch topic, ok := r.policy.StopsTopic(m.Text); {
+	case !ok || payload != "":
+		return false, nil
+	case topic == "":
+		return true, r.offerStops()
+	default:
+		return true, r.saidStop(m, []string{topic}, nil)
+	}
 }
 
 // word is the keyword that a message stands for, by the payload of what was pressed or by its text; "" for none.
@@ -150,28 +188,30 @@ func (r *routing) answer(a ask, m *punchcard.Message, word, payload string) (boo
 	return true, r.tx.SaveRun(a.run)
 }
 
-// saidStop revokes everything and confirms that, once.
-func (r *routing) saidStop(m *punchcard.Message) error {
-	changed, err := r.stop(keywordStop, m)
-	if err != nil || !changed {
-		return err
-	}
-	return r.reply(keywordStop, nil)
-}
-
 // keyword raises the keyword's event, and gives its quick reply.
-func (r *routing) keyword(word string, m *punchcard.Message) error {
-	err := fence.Raise(r.tx, r.customer.ID, punchcard.EventKeywordPrefix+word, map[string]any{"text": m.Text}, r.event.Depth)
+func (r *routing) keyword(word string, m *punchcard.Message, link *rules.Link) error {
+	properties := map[string]any{"text": m.Text, propMessage: m.ID}
+	if link != nil {
+		properties[propLink] = link.Name
+	}
+	err := fence.Raise(r.tx, r.customer.ID, punchcard.EventKeywordPrefix+word, properties, r.event.Depth)
 	if err != nil {
 		return err
 	}
 	if _, ok := r.policy.Replies[word]; ok {
 		return r.reply(word, nil)
 	}
-	if word == keywordRedeem && len(r.policy.Entering(punchcard.EventKeywordPrefix+word)) == 0 {
-		return r.offerMenu()
+	if len(r.policy.Entering(punchcard.EventKeywordPrefix+word)) > 0 {
+		return nil
 	}
-	return nil
+	switch word {
+	case keywordRedeem:
+		return r.offerMenu()
+	case keywordTopics:
+		return r.offerStops()
+	default:
+		return nil
+	}
 }
 
 // fallbackPause is how long the fallback is silent after it spoke: it must not answer an answering machine for ever.
@@ -186,8 +226,8 @@ func (r *routing) fallback() error {
 }
 
 // reply answers the customer by the built-in journey: through the same fence, gate and record as any message. One for which
-// there are no words is none.
-func (r *routing) reply(kind string, menu *fence.Menu) error {
+// there are no words is none. fill are pairs of what stands in our own words and what to put there.
+func (r *routing) reply(kind string, menu *fence.Menu, fill ...string) error {
 	env, err := r.env()
 	if err != nil {
 		return err
@@ -200,6 +240,7 @@ func (r *routing) reply(kind string, menu *fence.Menu) error {
 		}
 	} else {
 		words = ownWords(kind, r.customer.Language, r.policy.Language, r.policy.Business, env.Points.Balance)
+		words = strings.NewReplacer(fill...).Replace(words)
 	}
 	if words == "" {
 		return nil

@@ -2,16 +2,25 @@ package dispatch
 
 import (
 	"context"
+	"time"
 
 	"punchcard"
+	"punchcard/internal/fence"
 	"punchcard/internal/store"
 	"punchcard/internal/whatsapp"
 )
 
-// takePreference takes over a stop that the customer said to WhatsApp itself. A resume changes nothing: coming back needs a
-// fresh opt-in.
+// Values of a preference.
+const (
+	preferenceStop   = "stop"
+	preferenceResume = "resume"
+)
+
+// takePreference takes over what the customer set in WhatsApp itself about the business's marketing. A stop ends the topics by
+// which marketing is sent. A resume is the customer's own request for what such a stop ended: they are asked, and begin again
+// with their answer. It takes no other stop back.
 func (d *Dispatcher) takePreference(ctx context.Context, p *whatsapp.Preference) error {
-	if p.Value != keywordStop {
+	if p.Value != preferenceStop && p.Value != preferenceResume {
 		return nil
 	}
 	policy, err := d.fence.Catalog.Current(ctx)
@@ -27,12 +36,41 @@ func (d *Dispatcher) takePreference(ctx context.Context, p *whatsapp.Preference)
 		if c, err = tx.LockCustomer(c.ID); err != nil {
 			return err
 		}
-		r := &routing{d: d, ctx: ctx, tx: tx, policy: policy, customer: c, event: &punchcard.Event{Name: "whatsapp.preferences", OccurredAt: tx.Now}}
-		_, err = r.stop("whatsapp.preferences", nil)
-		return err
+		at := said(p.At, tx.Now)
+		if p.Value == preferenceStop {
+			_, err = d.fence.Stop(ctx, tx, policy.Program, c, fence.StopMarketing(policy.Program, sourcePreference, at))
+			return err
+		}
+		r := &routing{d: d, ctx: ctx, tx: tx, policy: policy, customer: c, event: &punchcard.Event{Name: sourcePreference, OccurredAt: at}}
+		return r.resumed(at)
 	})
 	if err == nil {
+		d.events.ring()
 		d.outbox.ring()
 	}
 	return err
+}
+
+// resumed requests the topics that stand revoked because of what the customer set in WhatsApp.
+func (r *routing) resumed(at time.Time) error {
+	standings, err := r.tx.Standings(r.customer.ID)
+	if err != nil {
+		return err
+	}
+	var topics []string
+	for _, t := range r.policy.Topics {
+		s := standings[t.Name]
+		if s.Standing != punchcard.StandingRevoked {
+			continue
+		}
+		e, err := r.tx.Consent(s.EntryID)
+		if err != nil {
+			return err
+		}
+		if e != nil && (e.Source == sourcePreference || e.Source == source131050) {
+			topics = append(topics, t.Name)
+		}
+	}
+	entry := punchcard.ConsentEntry{Source: sourcePreference, Channel: punchcard.ChannelWhatsApp, OccurredAt: at}
+	return r.request(topics, entry, true)
 }

@@ -10,12 +10,37 @@ const (
 	replyOtherwise = "otherwise" // no words of our own: a program without it stays silent
 	replyMenu      = "menu"      // above the rewards to choose from
 	replyNothing   = "nothing"   // the points do not reach for any reward
+	replyTopics    = "topics"    // above the topics that can be stopped
+	replyNoTopics  = "no_topics" // there is nothing to stop
+	replyStopTopic = "stop_topic"
+	replyKeep      = "keep" // after a stop of everything, above the topics to keep
+	replyKept      = "kept"
 )
 
 var own = map[string]map[string]string{
 	keywordStop: {
 		"en": "You will get no more messages from {business}. Write JOIN if you change your mind.",
 		"da": "Du får ikke flere beskeder fra {business}. Skriv JOIN, hvis du fortryder.",
+	},
+	replyStopTopic: {
+		"en": "You will get no more of this from {business}: {topics}. Write STOP to end everything.",
+		"da": "Du får ikke mere af dette fra {business}: {topics}. Skriv STOP for at stoppe alt.",
+	},
+	replyTopics: {
+		"en": "What should {business} stop sending you?",
+		"da": "Hvad skal {business} holde op med at sende dig?",
+	},
+	replyNoTopics: {
+		"en": "{business} sends you nothing that could be stopped. Write JOIN to begin.",
+		"da": "{business} sender dig ikke noget, der kan stoppes. Skriv JOIN for at begynde.",
+	},
+	replyKeep: {
+		"en": "You will get no more messages from {business}. If you only wanted to stop some, choose what you still want to get. STOP ends it any time.",
+		"da": "Du får ikke flere beskeder fra {business}. Ville du kun stoppe noget af det, så vælg det, du stadig vil have. STOP afslutter det når som helst.",
+	},
+	replyKept: {
+		"en": "You will still get this from {business}: {topics}. Write STOP to end it.",
+		"da": "Du får stadig dette fra {business}: {topics}. Skriv STOP for at stoppe.",
 	},
 	replyMenu: {
 		"en": "You have {balance} points. What would you like?",
@@ -32,6 +57,12 @@ var rowCost = map[string]string{"en": "{cost} points", "da": "{cost} point"}
 
 // menuButton is what opens the list of rewards.
 var menuButton = map[string]string{"en": "Rewards", "da": "Belønninger"}
+
+// topicsButton is what opens the list of topics, and rowEverything its last row.
+var (
+	topicsButton  = map[string]string{"en": "Topics", "da": "Emner"}
+	rowEverything = map[string]string{"en": "Everything", "da": "Alt"}
+)
 
 func ownWords(kind, language, fallback, business string, balance int64) string {
 	return strings.NewReplacer("{business}", business, "{balance}", strconv.FormatInt(balance, 10)).

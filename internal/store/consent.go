@@ -1,22 +1,69 @@
 package store
 
 import (
+	"slices"
+
 	"gorm.io/gorm/clause"
 
 	"punchcard"
 )
 
-// AddConsent appends to the consent log and moves the standing. Entries are added in the order in which they take effect: the
-// customer is locked.
+// ErrStoppedSince refuses a grant of something that the customer has stopped since, or that answers a question from before their
+// stop.
+var ErrStoppedSince = punchcard.Errorf(punchcard.CodeConflict, "the customer has said stop since").Because("stopped_since")
+
+// AddConsent appends to the consent log and keeps the standing in step with it. OccurredAt is when it happened: what happened
+// earlier than what the log has already is history, and moves the standing only as far as DeriveConsent says. Zero, or later
+// than now, is now. The error is ErrStoppedSince for a grant that a stop outweighs; nothing is recorded then. The customer is
+// locked.
 func (tx *Tx) AddConsent(e *punchcard.ConsentEntry) error {
 	e.ID, e.At = 0, tx.Now
+	if e.OccurredAt = kept(e.OccurredAt); e.OccurredAt.Year() < 1970 || e.OccurredAt.After(tx.Now) {
+		e.OccurredAt = tx.Now
+	}
+	log, err := tx.topicLog(e)
+	if err != nil {
+		return err
+	}
+	if e.Standing == punchcard.StandingGranted && outweighed(log, *e) {
+		return ErrStoppedSince
+	}
 	if err := tx.db.Create(e).Error; err != nil {
 		return err
 	}
-	return tx.db.Clauses(clause.OnConflict{UpdateAll: true}).Create(&punchcard.ConsentState{
-		CustomerID: e.CustomerID, Topic: e.Topic, Standing: e.Standing, At: e.At, EntryID: e.ID,
-	}).Error
+	log = slices.DeleteFunc(log, func(other punchcard.ConsentEntry) bool { return other.Topic != e.Topic })
+	state := punchcard.DeriveConsent(append(log, *e))
+	if state.EntryID == 0 {
+		return nil
+	}
+	return tx.db.Clauses(clause.OnConflict{UpdateAll: true}).Create(&state).Error
 }
+
+// topicLog reads what the standing on an entry's topic depends on: the topic's log, and what the customer said of everything.
+func (tx *Tx) topicLog(e *punchcard.ConsentEntry) ([]punchcard.ConsentEntry, error) {
+	return list[punchcard.ConsentEntry](tx.db.Where("customer_id = ? AND (topic = ? OR everything)", e.CustomerID, e.Topic))
+}
+
+// outweighed tells whether a grant is older than a stop of its topic or of everything, or answers a question from before one.
+func outweighed(log []punchcard.ConsentEntry, grant punchcard.ConsentEntry) bool {
+	var topic []punchcard.ConsentEntry
+	for _, e := range log {
+		if e.Standing == punchcard.StandingRevoked && !e.OccurredAt.Before(grant.OccurredAt) {
+			// In the same moment the order of recording tells a stop from one that a fresh request has overcome.
+			if e.OccurredAt.After(grant.OccurredAt) || grant.MessageID == "" {
+				return true
+			}
+		}
+		if e.Topic == grant.Topic && !e.OccurredAt.After(grant.OccurredAt) {
+			topic = append(topic, e)
+		}
+	}
+	grant.ID = maxEntry
+	return punchcard.DeriveConsent(append(topic, grant)).EntryID != maxEntry
+}
+
+// maxEntry stands for the id that an entry will get: it is recorded after all others.
+const maxEntry = 1<<63 - 1
 
 // Standings are a customer's present standings by topic. A topic that is not there is StandingNone.
 func (tx *Tx) Standings(customer string) (map[string]punchcard.ConsentState, error) {
@@ -28,7 +75,23 @@ func (tx *Tx) Standings(customer string) (map[string]punchcard.ConsentState, err
 	return states, err
 }
 
-// Consents lists a customer's consent log after an id, oldest first.
+// Consent reads one entry of the log, or nil.
+func (tx *Tx) Consent(id int64) (*punchcard.ConsentEntry, error) {
+	return one[punchcard.ConsentEntry](tx.db.Where("id = ?", id))
+}
+
+// Consents lists a customer's consent log after an id, in the order of recording.
 func (tx *Tx) Consents(customer string, after int64, limit int) ([]punchcard.ConsentEntry, error) {
 	return list[punchcard.ConsentEntry](tx.db.Where("customer_id = ? AND id > ?", customer, after).Order("id").Limit(limit))
+}
+
+// AllConsents lists everyone's consent log after an id, in the order of recording.
+func (tx *Tx) AllConsents(after int64, limit int) ([]punchcard.ConsentEntry, error) {
+	return list[punchcard.ConsentEntry](tx.db.Where("id > ?", after).Order("id").Limit(limit))
+}
+
+// ConsentImported tells whether a line of an import was taken before.
+func (tx *Tx) ConsentImported(key string) (bool, error) {
+	e, err := one[punchcard.ConsentEntry](tx.db.Where("import_key = ?", key))
+	return e != nil, err
 }
