@@ -35,11 +35,11 @@ func TestDeriveConsent(t *testing.T) {
 		log  []punchcard.ConsentEntry
 		want punchcard.Standing
 	}{
-		"nothing is none":                          {nil, punchcard.StandingNone},
-		"asked":                                    {[]punchcard.ConsentEntry{entry(1, requested)}, requested},
-		"asked and answered":                       {[]punchcard.ConsentEntry{entry(1, requested), entry(2, granted, reply)}, granted},
-		"a stop ends it":                           {[]punchcard.ConsentEntry{entry(1, requested), entry(2, granted, reply), entry(3, revoked)}, revoked},
-		"a yes from before the stop":               {[]punchcard.ConsentEntry{entry(1, requested), entry(3, revoked), entry(2, granted, reply)}, revoked},
+		"nothing is none":            {nil, punchcard.StandingNone},
+		"asked":                      {[]punchcard.ConsentEntry{entry(1, requested)}, requested},
+		"asked and answered":         {[]punchcard.ConsentEntry{entry(1, requested), entry(2, granted, reply)}, granted},
+		"a stop ends it":             {[]punchcard.ConsentEntry{entry(1, requested), entry(2, granted, reply), entry(3, revoked)}, revoked},
+		"a yes from before the stop": {[]punchcard.ConsentEntry{entry(1, requested), entry(3, revoked), entry(2, granted, reply)}, revoked},
 		"a yes after the stop to an old question":  {[]punchcard.ConsentEntry{entry(1, requested), entry(2, revoked), entry(3, granted, reply)}, revoked},
 		"asked by a backend after the stop":        {[]punchcard.ConsentEntry{entry(2, revoked), entry(3, requested), entry(4, granted, reply)}, revoked},
 		"begun again by the customer":              {[]punchcard.ConsentEntry{entry(2, revoked), entry(3, requested, own), entry(4, granted, reply)}, granted},
