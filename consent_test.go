@@ -84,7 +84,7 @@ func TestDeriveConsentInAnyOrder(t *testing.T) {
 		punchcard.StandingRequested, punchcard.StandingGranted, punchcard.StandingRefused, punchcard.StandingRevoked, punchcard.StandingExpired,
 	}
 	for seed := range uint64(2000) {
-		r := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // a test's chance
+		r := rand.New(rand.NewPCG(seed, 1))
 		var log []punchcard.ConsentEntry
 		for i := range 1 + r.IntN(9) {
 			e := entry(i, kinds[r.IntN(len(kinds))])
