@@ -25,6 +25,10 @@ type Customer struct {
 	Zone string
 	// MutedUntil is until when automation is silent, because a person has taken over; nil: it is not.
 	MutedUntil *time.Time
+	// MergedInto is who the customer turned out to be, nil for one of their own. Such a row only leads there: everything that was
+	// the customer's is the other's.
+	MergedInto *string
+	MergedAt   *time.Time
 }
 
 // Handoff is a person's turn: automation to the customer is muted until it is closed, or until its time is over.
@@ -45,17 +49,20 @@ type IdentityKind string
 
 // The kinds of identity.
 const (
-	IdentityPhone    IdentityKind = "phone"    // E.164, with the plus
-	IdentityUserID   IdentityKind = "user_id"  // WhatsApp's business-scoped user id (BSUID)
-	IdentityExternal IdentityKind = "external" // the backend's own id
+	IdentityPhone        IdentityKind = "phone"          // E.164, with the plus
+	IdentityUserID       IdentityKind = "user_id"        // WhatsApp's business-scoped user id (BSUID), its own word for who somebody is
+	IdentityParentUserID IdentityKind = "parent_user_id" // the same for several portfolios of one business
+	IdentityExternal     IdentityKind = "external"       // the backend's own id
 )
 
-// Identity is a name a customer is known by. One customer has many; the phone may be absent.
+// Identity is a name a customer is known by. One customer has many; the phone may be absent. A name is one customer's at a time,
+// and stays theirs in the history when they have given it up.
 type Identity struct {
 	Kind       IdentityKind `gorm:"primaryKey"`
 	Value      string       `gorm:"primaryKey"`
-	CustomerID string
+	CustomerID string       `gorm:"primaryKey"`
 	CreatedAt  time.Time
+	RetiredAt  *time.Time // when the name was given up; it still tells whom a late webhook is about, and is never written to
 }
 
 // MaxExternalID bounds a backend's id of a customer or event, in bytes.

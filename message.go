@@ -1,6 +1,9 @@
 package punchcard
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Message is one WhatsApp message and its status.
 type Message struct {
@@ -28,6 +31,24 @@ type Message struct {
 	RetryAt    *time.Time // when a deferred one is tried again
 	HandedAt   *time.Time // when it passed the gate, on its way to WhatsApp: what caps count
 	SaidAt     *time.Time // of an inbound one: when the customer said it, which may be long before it came
+
+	// When WhatsApp says that each happened. One may be skipped: a message that is read at once may never be called delivered.
+	SentAt, DeliveredAt, ReadAt, FailedAt *time.Time
+	// What it costs, as WhatsApp says: "" and nil until it does.
+	PriceCategory string // marketing, utility, service …
+	PriceType     string // regular, free_customer_service, free_entry_point
+	Billable      *bool
+
+	// What came with an inbound message.
+	FirstText *string    // what one that its writer changed said first
+	EditedAt  *time.Time // when they changed it last
+	RevokedAt *time.Time // when they took it back
+	MediaID   string     // WhatsApp's, good for seven days
+	MediaType string     // MIME
+	Filename  string
+	// Referral is the advertisement that the message came from, and Items what it orders, both as WhatsApp wrote them; nil: none.
+	Referral json.RawMessage `gorm:"serializer:json"`
+	Items    json.RawMessage `gorm:"serializer:json"`
 }
 
 // Direction is as the business sees it.

@@ -3,6 +3,8 @@ package dispatch
 import (
 	"context"
 	"fmt"
+	"slices"
+	"time"
 
 	"punchcard"
 	"punchcard/internal/fence"
@@ -10,60 +12,191 @@ import (
 	"punchcard/internal/whatsapp"
 )
 
-// capturedByDelivery is what a reward says whose grants are used when the message that carries them arrives.
-const capturedByDelivery = "delivery"
+// statusBatch is how many statuses one transaction takes at most: enough that its commit costs little for each, few enough that
+// whoever waits for the locks, or for SQLite's one writer, waits for tens of milliseconds.
+const statusBatch = 300
 
-// takeStatus moves a message forward. A status that comes late, twice or out of order changes nothing.
-func (d *Dispatcher) takeStatus(ctx context.Context, s *whatsapp.Status) error {
-	m, err := d.messageOf(ctx, s)
-	if err != nil || m == nil {
+// takeStatuses moves messages forward, many in one transaction. fail is told of each status that cannot be taken; its neighbours
+// are. The error is an outage's: then any number of them were taken, and all may be taken again.
+func (d *Dispatcher) takeStatuses(ctx context.Context, statuses []*whatsapp.Status, fail func(index int, err error)) error {
+	for first := 0; first < len(statuses); first += statusBatch {
+		last := min(first+statusBatch, len(statuses))
+		if err := d.takeSome(ctx, statuses[first:last], first, fail); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// takeSome takes statuses in one transaction, or by halves when one of them cannot be taken.
+func (d *Dispatcher) takeSome(ctx context.Context, statuses []*whatsapp.Status, first int, fail func(int, error)) error {
+	err := d.store.Update(ctx, func(tx *store.Tx) (err error) {
+		defer func() {
+			if r := recover(); r != nil {
+				err = fmt.Errorf("taking statuses panicked: %v", r)
+			}
+		}()
+		return moveForward(tx, statuses)
+	})
+	switch {
+	case err == nil:
+		return nil
+	case isOutage(err):
+		return err
+	case len(statuses) == 1:
+		fail(first, err)
+		return nil
+	}
+	half := len(statuses) / 2
+	if err := d.takeSome(ctx, statuses[:half], first, fail); err != nil {
 		return err
 	}
-	return d.store.Update(ctx, func(tx *store.Tx) error {
-		if _, err := tx.LockCustomer(m.CustomerID); err != nil {
-			return err
-		}
-		m, err := tx.Message(m.ID)
-		if err != nil || m == nil {
-			return err
-		}
-		changed := false
-		if m.Wamid == nil && s.ID != "" {
-			m.Wamid, changed = &s.ID, true
-		}
-		status := punchcard.MessageStatus(s.Status)
-		if s.Status == "played" { // a voice message was listened to
-			status = punchcard.MessageRead
-		}
-		if status.Passes(m.Status) {
-			m.Status, changed = status, true
-			if status == punchcard.MessageFailed && len(s.Errors) > 0 {
-				m.ErrorCode, m.Reason = s.Errors[0].Code, fmt.Sprintf("whatsapp_%d", s.Errors[0].Code)
-			}
-			if err := delivered(tx, m); err != nil {
-				return err
-			}
-		}
-		if !changed {
-			return nil
-		}
-		return tx.SaveMessage(m)
-	})
+	return d.takeSome(ctx, statuses[half:], first+half, fail)
 }
 
-// messageOf is the message that a status is about, by our own id that it echoes or by WhatsApp's; nil when it is not ours.
-func (d *Dispatcher) messageOf(ctx context.Context, s *whatsapp.Status) (*punchcard.Message, error) {
-	view := d.store.View(ctx)
-	if punchcard.IsID(punchcard.PrefixMessage, s.CallbackData) {
-		if m, err := view.Message(s.CallbackData); m != nil || err != nil {
-			return m, err
+// moveForward applies statuses, in any order and however often they come, to the messages they are about.
+func moveForward(tx *store.Tx, statuses []*whatsapp.Status) error {
+	messages, err := lockMessages(tx, statuses)
+	if err != nil {
+		return err
+	}
+	var changed, moved []*punchcard.Message
+	for _, s := range statuses {
+		m := messages.of(s)
+		if m == nil {
+			continue // not ours, or not one that we sent
+		}
+		wrote, forward := apply(m, s, tx.Now)
+		if m.Wamid != nil {
+			messages.byWamid[*m.Wamid] = m
+		}
+		if wrote && !slices.Contains(changed, m) {
+			changed = append(changed, m)
+		}
+		if forward && m.GrantID != "" && !slices.Contains(moved, m) {
+			moved = append(moved, m)
 		}
 	}
-	if s.ID == "" {
-		return nil, nil
+	for _, m := range moved {
+		if err := delivered(tx, m); err != nil {
+			return err
+		}
 	}
-	return view.MessageByWamid(s.ID)
+	if len(changed) == 0 {
+		return nil
+	}
+	return tx.SaveStatuses(changed)
 }
+
+// sent are messages of ours, by the names that statuses have for them.
+type sent struct{ byID, byWamid map[string]*punchcard.Message }
+
+// of is the message that a status is about, by our own id that it echoes or by WhatsApp's.
+func (s sent) of(status *whatsapp.Status) *punchcard.Message {
+	if m := s.byID[status.CallbackData]; m != nil {
+		return m
+	}
+	return s.byWamid[status.ID]
+}
+
+// lockMessages reads the messages that statuses are about, under the locks of their customers.
+func lockMessages(tx *store.Tx, statuses []*whatsapp.Status) (sent, error) {
+	none := sent{}
+	var ids, wamids []string
+	for _, s := range statuses {
+		if punchcard.IsID(punchcard.PrefixMessage, s.CallbackData) {
+			ids = append(ids, s.CallbackData)
+		}
+		if s.ID != "" {
+			wamids = append(wamids, s.ID)
+		}
+	}
+	slices.Sort(ids)
+	slices.Sort(wamids)
+	ids, wamids = slices.Compact(ids), slices.Compact(wamids)
+	read, err := tx.MessagesNamed(ids, wamids)
+	if err != nil || len(read) == 0 {
+		return none, err
+	}
+	ids = ids[:0]
+	var customers []string
+	for _, m := range read {
+		if m.Direction == punchcard.Outbound {
+			ids, customers = append(ids, m.ID), append(customers, m.CustomerID)
+		}
+	}
+	slices.Sort(customers)
+	customers = slices.Compact(customers)
+	if len(ids) == 0 {
+		return none, nil
+	}
+	if err := tx.LockCustomers(customers); err != nil {
+		return none, err
+	}
+	if read, err = tx.MessagesNamed(ids, nil); err != nil {
+		return none, err
+	}
+	found := sent{map[string]*punchcard.Message{}, map[string]*punchcard.Message{}}
+	for _, m := range read {
+		if _, locked := slices.BinarySearch(customers, m.CustomerID); !locked {
+			return none, fmt.Errorf("a customer was merged meanwhile: %w", store.ErrTryAgain)
+		}
+		found.byID[m.ID] = m
+		if m.Wamid != nil {
+			found.byWamid[*m.Wamid] = m
+		}
+	}
+	return found, nil
+}
+
+// apply takes one status over into its message. It answers whether that changed anything, and whether the message moved forward.
+func apply(m *punchcard.Message, s *whatsapp.Status, now time.Time) (changed, moved bool) {
+	if m.Wamid == nil && s.ID != "" {
+		m.Wamid, changed = &s.ID, true
+	}
+	status := punchcard.MessageStatus(s.Status)
+	if s.Status == "played" { // a voice message was listened to
+		status = punchcard.MessageRead
+	}
+	at := s.At.UTC()
+	if at.IsZero() {
+		at = now
+	}
+	// The time is kept also of a status that comes too late to move the message, and the first of several.
+	if when := timeOf(m, status); when != nil && (*when == nil || at.Before(**when)) {
+		*when, changed = &at, true
+	}
+	if p := s.Pricing; p != nil && status != punchcard.MessageFailed && m.PriceCategory == "" && p.Category != "" {
+		billable := p.Billable
+		m.PriceCategory, m.PriceType, m.Billable, changed = p.Category, p.Type, &billable, true
+	}
+	if status.Passes(m.Status) {
+		m.Status, changed, moved = status, true, true
+		if status == punchcard.MessageFailed && len(s.Errors) > 0 {
+			m.ErrorCode, m.Reason = s.Errors[0].Code, fmt.Sprintf("whatsapp_%d", s.Errors[0].Code)
+		}
+	}
+	return changed, moved
+}
+
+// timeOf is where a message keeps when it reached a status; nil for a status that has no such time.
+func timeOf(m *punchcard.Message, s punchcard.MessageStatus) **time.Time {
+	switch s {
+	case punchcard.MessageSent:
+		return &m.SentAt
+	case punchcard.MessageDelivered:
+		return &m.DeliveredAt
+	case punchcard.MessageRead:
+		return &m.ReadAt
+	case punchcard.MessageFailed:
+		return &m.FailedAt
+	default:
+		return nil
+	}
+}
+
+// capturedByDelivery is what a reward says whose grants are used when the message that carries them arrives.
+const capturedByDelivery = "delivery"
 
 // delivered uses the grant that a message carried, where arriving is what uses it.
 func delivered(tx *store.Tx, m *punchcard.Message) error {
@@ -77,3 +210,4 @@ func delivered(tx *store.Tx, m *punchcard.Message) error {
 	_, err = fence.Capture(tx, g, -1)
 	return err
 }
+

@@ -171,7 +171,7 @@ func TestInbox(t *testing.T) {
 		}
 		rest := claim(10, time.Minute)
 		require.Len(h.t, rest, 1)
-		h.do(func(tx *store.Tx) error { return tx.InboxDone(items[0].ID) })
+		h.do(func(tx *store.Tx) error { return tx.InboxDone([]int64{items[0].ID}) })
 		h.do(func(tx *store.Tx) error { return tx.InboxFailed(items[1], "bad \x00", -time.Second, 2) })
 		again := claim(10, time.Minute)
 		require.Len(h.t, again, 1)
