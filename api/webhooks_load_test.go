@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,8 +16,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"context"
 
 	"github.com/stretchr/testify/require"
 
@@ -99,7 +98,7 @@ type post struct {
 func posts(chance *rand.Rand, statuses []string) []post {
 	var out []post
 	for len(statuses) > 0 {
-		n := 1
+		var n int
 		switch chance.IntN(40) {
 		case 0:
 			n = 1 + chance.IntN(mostUpdates)
@@ -121,14 +120,14 @@ func posts(chance *rand.Rand, statuses []string) []post {
 // Every webhook is acknowledged, every message ends as the statuses say, and each status counts once. It runs for two seconds, or
 // for as many as PUNCHCARD_LOAD_SECONDS says: from ten on, 99 of 100 acknowledgements must come within a second.
 // PUNCHCARD_LOAD_SEED repeats a run.
+//
+//nolint:paralleltest // a long run measures, so nothing else may run beside it
 func TestStatusLoad(t *testing.T) {
 	seconds, seed := 2, uint64(time.Now().UnixNano())
 	if s := os.Getenv("PUNCHCARD_LOAD_SECONDS"); s != "" {
 		var err error
 		seconds, err = strconv.Atoi(s)
 		require.NoError(t, err)
-	} else {
-		t.Parallel()
 	}
 	if s := os.Getenv("PUNCHCARD_LOAD_SEED"); s != "" {
 		var err error
@@ -136,7 +135,9 @@ func TestStatusLoad(t *testing.T) {
 		require.NoError(t, err)
 	}
 	for _, dialect := range storetest.Dialects {
-		t.Run(string(dialect), func(t *testing.T) { statusLoad(t, storetest.New(t, dialect), seconds, seed) })
+		t.Run(string(dialect), func(t *testing.T) { //nolint:paralleltest // as above
+			statusLoad(t, storetest.New(t, dialect), seconds, seed)
+		})
 	}
 }
 
@@ -264,7 +265,7 @@ func statusLoad(t *testing.T, s *store.Store, seconds int, seed uint64) {
 		for i, x := range some {
 			ids[i] = x.message.ID
 		}
-		rows, err := s.View(t.Context()).MessagesNamed(ids, nil)
+		rows, err := s.View(t.Context()).MessagesByID(ids)
 		require.NoError(t, err)
 		for _, m := range rows {
 			want := byID[m.ID].want

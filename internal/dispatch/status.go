@@ -121,23 +121,20 @@ func lockMessages(tx *store.Tx, statuses []*whatsapp.Status) (sent, error) {
 	ids = ids[:0]
 	var customers []string
 	for _, m := range read {
-		if m.Direction == punchcard.Outbound {
-			ids, customers = append(ids, m.ID), append(customers, m.CustomerID)
-		}
+		ids, customers = append(ids, m.ID), append(customers, m.CustomerID)
 	}
+	slices.Sort(ids)
 	slices.Sort(customers)
-	customers = slices.Compact(customers)
-	if len(ids) == 0 {
-		return none, nil
-	}
+	ids, customers = slices.Compact(ids), slices.Compact(customers)
 	if err := tx.LockCustomers(customers); err != nil {
 		return none, err
 	}
-	if read, err = tx.MessagesNamed(ids, nil); err != nil {
+	messages, err := tx.MessagesByID(ids)
+	if err != nil {
 		return none, err
 	}
 	found := sent{map[string]*punchcard.Message{}, map[string]*punchcard.Message{}}
-	for _, m := range read {
+	for _, m := range messages {
 		if _, locked := slices.BinarySearch(customers, m.CustomerID); !locked {
 			return none, fmt.Errorf("a customer was merged meanwhile: %w", store.ErrTryAgain)
 		}
@@ -210,4 +207,3 @@ func delivered(tx *store.Tx, m *punchcard.Message) error {
 	_, err = fence.Capture(tx, g, -1)
 	return err
 }
-

@@ -1,38 +1,34 @@
 package store
 
 import (
-	"slices"
-
 	"gorm.io/gorm/clause"
 
 	"punchcard"
 )
 
-// MessagesNamed reads the messages with one of our ids, or with one of WhatsApp's.
-func (tx *Tx) MessagesNamed(ids, wamids []string) ([]*punchcard.Message, error) {
-	var rows []*punchcard.Message
-	if len(ids) > 0 {
-		var err error
-		if rows, err = list[*punchcard.Message](tx.db.Where("id IN ?", ids)); err != nil {
-			return nil, err
+// MessagesNamed says which outbound messages have one of our ids, or one of WhatsApp's, and whose they are. Nothing else of them is read.
+func (tx *Tx) MessagesNamed(ids, wamids []string) ([]punchcard.Message, error) {
+	var rows []punchcard.Message
+	for column, names := range map[string][]string{"id": ids, "wamid": wamids} {
+		if len(names) == 0 {
+			continue
 		}
-	}
-	if len(wamids) > 0 {
-		more, err := list[*punchcard.Message](tx.db.Where("wamid IN ?", wamids))
+		more, err := list[punchcard.Message](tx.db.Select("id, customer_id").Where(column+" IN ? AND direction = 'out'", names))
 		if err != nil {
 			return nil, err
 		}
-		for _, m := range more {
-			if !slices.Contains(ids, m.ID) {
-				rows = append(rows, m)
-			}
-		}
+		rows = append(rows, more...)
 	}
 	return rows, nil
 }
 
-// LockCustomers locks several customers, in the order of their ids: whoever locks more than one does. It answers their ids.
-// One that was merged is locked as it stands.
+// MessagesByID reads messages, in no order.
+func (tx *Tx) MessagesByID(ids []string) ([]*punchcard.Message, error) {
+	return list[*punchcard.Message](tx.db.Where("id IN ?", ids))
+}
+
+// LockCustomers locks several customers, in the order of their ids: whoever locks more than one does. One
+// that was merged is locked as it stands.
 func (tx *Tx) LockCustomers(ids []string) error {
 	_, err := list[punchcard.Customer](tx.db.Clauses(lock).Select("id").Where("id IN ?", ids).Order("id"))
 	return err
