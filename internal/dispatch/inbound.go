@@ -11,8 +11,8 @@ import (
 	"punchcard/internal/whatsapp"
 )
 
-// silent are the types of inbound message that say nothing to answer.
-var silent = map[string]bool{"system": true, "unsupported": true, "reaction": true}
+// silent are the types of inbound message that say nothing to answer. An edit is not one of them: a STOP may be an edit.
+var silent = map[string]bool{"system": true, "unsupported": true, "reaction": true, "revoke": true}
 
 // takeInbound records a customer's message and raises it. The same one twice is one.
 func (d *Dispatcher) takeInbound(ctx context.Context, in *whatsapp.Inbound) error {

@@ -20,20 +20,33 @@ type Inbound struct {
 	Username     string
 	GroupID      string    // set when it was said in a group
 	At           time.Time // when it was said, to the second; zero when Meta does not tell
-	Type         string    // text, button, interactive, image, reaction, order, system, unsupported …
-	Text         string    // the body; the words on a pressed button or row; the emoji of a reaction ("" when removed)
-	Payload      string    // the payload of a pressed template button, the id of a reply button or row, the answers of a flow
+	Type         string    // text, button, interactive, image, reaction, order, edit, revoke, system, unsupported …
+	Interactive  string    // which interactive: button_reply, list_reply, nfm_reply, call_permission_reply …
+	Text         string    // the body; the words on a pressed button or row; the emoji of a reaction ("" when removed); of an edit, the new words
+	Payload      string    // the payload of a pressed template button, the id of a reply button or row, the answers of a flow, the word on calls
 	ReplyTo      string    // wamid of the message that this one answers, quotes, or reacts to
+	Concerns     string    // wamid of the message that an edit or a revoke is about
 	Caption      string    // of media
 	MediaID      string    // of media, to be fetched within 7 days
 	MediaType    string    // its MIME type
+	MediaHash    string    // its SHA-256 as Meta wrote it
 	Filename     string    // of a document
-	System       *SystemChange
-	Errors       []Problem // why a message is unsupported or its media missing
-	Raw          json.RawMessage
+	Voice        bool      // an audio message that was spoken into the phone
+	Animated     bool      // a sticker that moves
+
+	Forwarded      bool // not the customer's own words
+	ForwardedOften bool
+	Product        *Product  // the catalog item that a question is about
+	Referral       *Referral // the ad or post that brought the customer here
+	Location       *Place
+	Contacts       []SharedContact
+	Order          *Order
+	System         *SystemChange
+	Errors         []Problem // why a message is unsupported or its media missing
+	Raw            json.RawMessage
 }
 
-// SystemChange says that a customer's names changed (Inbound of Type system). Inbound.From is the name so far.
+// SystemChange says that a customer's names changed (Inbound of Type system). Inbound's From and UserID are the names so far.
 type SystemChange struct {
 	Type           string // user_changed_number, user_changed_user_id …
 	Phone          string // the new number, E.164 with "+"; may be empty
@@ -42,18 +55,69 @@ type SystemChange struct {
 	PreviousUserID string // may be empty
 }
 
+// Product is an item of the business's catalog.
+type Product struct {
+	CatalogID string
+	ID        string // the business's own id of it (product_retailer_id)
+}
+
+// Referral says where in Meta's other products a customer came from: an ad or a post with a button to WhatsApp. It opens a
+// free entry point of 72 hours when answered within 24.
+type Referral struct {
+	SourceURL  string
+	SourceID   string // Meta's id of the ad or the post
+	SourceType string // ad or post … an open list
+	Headline   string
+	Body       string
+	MediaType  string // image or video … an open list
+	MediaURL   string // of the image or the video's thumbnail, where there is one
+	ClickID    string // ctwa_clid, with which a purchase is reported back to the ad; may be empty
+	Welcome    string // the greeting that the ad showed; may be empty
+}
+
+// Place is a location that a customer shared.
+type Place struct {
+	Latitude, Longitude float64 // degrees
+	Name, Address, URL  string  // may be empty
+}
+
+// SharedContact is an address card that a customer sent.
+type SharedContact struct {
+	Name   string // as it is shown; may be empty
+	Origin string // contact_request when the business asked for it; may be empty
+	Phones []SharedPhone
+}
+
+// SharedPhone is a number on an address card.
+type SharedPhone struct {
+	Text   string // as it was written on the card
+	Phone  string // E.164 with "+", of the WhatsApp account behind it; empty when there is none
+	UserID string // may be empty
+}
+
+// Order is what a customer puts into a cart of the business's catalog. Nothing is paid.
+type Order struct {
+	CatalogID string
+	Items     []OrderItem
+}
+
+// OrderItem is a line of an order.
+type OrderItem struct {
+	ProductID string // the business's own id of it
+	Quantity  int
+	Price     string // of one, decimal, as Meta wrote it
+	Currency  string // ISO 4217
+}
+
 func readInbound(raw json.RawMessage, contacts []contact) (Update, error) {
 	var m struct {
-		ID       loose           `json:"id"`
-		From     loose           `json:"from"`
-		UserID   loose           `json:"from_user_id"`
-		Parent   loose           `json:"from_parent_user_id"`
-		Group    loose           `json:"group_id"`
-		At       seconds         `json:"timestamp"`
-		Type     loose           `json:"type"`
-		Context  json.RawMessage `json:"context"`
-		Errors   json.RawMessage `json:"errors"`
-		contents                 // what was said, under the name of its type
+		ID     loose   `json:"id"`
+		From   loose   `json:"from"`
+		UserID loose   `json:"from_user_id"`
+		Parent loose   `json:"from_parent_user_id"`
+		Group  loose   `json:"group_id"`
+		At     seconds `json:"timestamp"`
+		Type   loose   `json:"type"`
 	}
 	if err := decode(raw, &m); err != nil {
 		return Update{}, fmt.Errorf("message: %w", err)
@@ -61,9 +125,10 @@ func readInbound(raw json.RawMessage, contacts []contact) (Update, error) {
 	if m.ID == "" {
 		return Update{}, errors.New("message: no id")
 	}
+	f, _ := readFields(raw)
 	in := &Inbound{
 		ID: string(m.ID), ParentUserID: string(m.Parent), GroupID: string(m.Group), At: time.Time(m.At), Type: string(m.Type),
-		Errors: readProblems(m.Errors), Raw: raw,
+		Errors: readProblems(f["errors"]), Raw: raw,
 	}
 	in.From, in.UserID = names(m.From, m.UserID)
 	// A system notice is about a change of names, and comes without contacts.
@@ -73,108 +138,32 @@ func readInbound(raw json.RawMessage, contacts []contact) (Update, error) {
 		in.ParentUserID = firstOf(in.ParentUserID, string(c.Parent))
 		in.ProfileName, in.Username = string(c.Profile.Name), string(c.Profile.Username)
 	}
-	var quoted struct {
-		ID loose `json:"id"`
-	}
-	_ = json.Unmarshal(m.Context, &quoted) // the words count even where what they answer cannot be told
-	in.ReplyTo = string(quoted.ID)
-	if err := m.into(in); err != nil {
+	// The words count even where what they answer, or where they came from, cannot be told.
+	in.readContext(f.object("context"))
+	in.Referral = readReferral(f.object("referral"))
+	if err := in.readContent(in.Type, f); err != nil {
 		return Update{}, fmt.Errorf("message content: %w", err)
 	}
 	return Update{Inbound: in}, nil
 }
 
-// contents are the parts of a message that Inbound has fields for. Only the one that the type names is read.
-type contents struct {
-	Text        json.RawMessage `json:"text"`
-	Button      json.RawMessage `json:"button"`
-	Interactive json.RawMessage `json:"interactive"`
-	Image       json.RawMessage `json:"image"`
-	Video       json.RawMessage `json:"video"`
-	Audio       json.RawMessage `json:"audio"`
-	Document    json.RawMessage `json:"document"`
-	Sticker     json.RawMessage `json:"sticker"`
-	Reaction    json.RawMessage `json:"reaction"`
-	Order       json.RawMessage `json:"order"`
-	System      json.RawMessage `json:"system"`
+func (in *Inbound) readContext(f fields) {
+	in.ReplyTo = f.text("id")
+	in.ForwardedOften = f.flag("frequently_forwarded")
+	in.Forwarded = in.ForwardedOften || f.flag("forwarded")
+	if p := f.object("referred_product"); p != nil {
+		in.Product = &Product{CatalogID: p.text("catalog_id"), ID: p.text("product_retailer_id")}
+	}
 }
 
-func (c contents) into(in *Inbound) error {
-	switch in.Type {
-	case "text":
-		var text struct {
-			Body loose `json:"body"`
-		}
-		err := decode(c.Text, &text)
-		in.Text = string(text.Body)
-		return err
-	case "button":
-		var button struct {
-			Text    loose `json:"text"`
-			Payload loose `json:"payload"`
-		}
-		err := decode(c.Button, &button)
-		in.Text, in.Payload = string(button.Text), string(button.Payload)
-		return err
-	case "interactive":
-		type reply struct {
-			ID    loose `json:"id"`
-			Title loose `json:"title"`
-		}
-		var i struct {
-			Button reply `json:"button_reply"`
-			List   reply `json:"list_reply"`
-			Flow   struct {
-				Body     loose `json:"body"`
-				Response loose `json:"response_json"` // JSON in a string
-			} `json:"nfm_reply"`
-		}
-		err := decode(c.Interactive, &i)
-		in.Text = firstOf(string(i.Button.Title), string(i.List.Title), string(i.Flow.Body))
-		in.Payload = firstOf(string(i.Button.ID), string(i.List.ID), string(i.Flow.Response))
-		return err
-	case "image", "video", "audio", "document", "sticker":
-		var media struct {
-			ID       loose `json:"id"`
-			Caption  loose `json:"caption"`
-			Type     loose `json:"mime_type"`
-			Filename loose `json:"filename"`
-		}
-		raw := map[string]json.RawMessage{
-			"image": c.Image, "video": c.Video, "audio": c.Audio, "document": c.Document, "sticker": c.Sticker,
-		}[in.Type]
-		err := decode(raw, &media)
-		in.MediaID, in.Caption, in.MediaType, in.Filename = string(media.ID), string(media.Caption), string(media.Type), string(media.Filename)
-		return err
-	case "reaction":
-		var reaction struct {
-			ID    loose `json:"message_id"`
-			Emoji loose `json:"emoji"`
-		}
-		err := decode(c.Reaction, &reaction)
-		in.ReplyTo, in.Text = firstOf(string(reaction.ID), in.ReplyTo), string(reaction.Emoji)
-		return err
-	case "order":
-		var order struct {
-			Text loose `json:"text"`
-		}
-		err := decode(c.Order, &order)
-		in.Text = string(order.Text)
-		return err
-	case "system":
-		var s struct {
-			Body     loose `json:"body"`
-			Type     loose `json:"type"`
-			WaID     loose `json:"wa_id"`
-			UserID   loose `json:"user_id"`
-			Parent   loose `json:"parent_user_id"`
-			Previous loose `json:"previous_user_id"`
-		}
-		err := decode(c.System, &s)
-		in.Text = string(s.Body)
-		in.System = &SystemChange{Type: string(s.Type), ParentUserID: string(s.Parent), PreviousUserID: string(s.Previous)}
-		in.System.Phone, in.System.UserID = names(s.WaID, s.UserID)
-		return err
+func readReferral(f fields) *Referral {
+	if f == nil {
+		return nil
 	}
-	return nil // a type that has no fields here; Raw has it
+	return &Referral{
+		SourceURL: f.text("source_url"), SourceID: f.text("source_id"), SourceType: f.text("source_type"),
+		Headline: f.text("headline"), Body: f.text("body"),
+		MediaType: f.text("media_type"), MediaURL: f.text("image_url", "thumbnail_url", "video_url"),
+		ClickID: f.text("ctwa_clid"), Welcome: f.object("welcome_message").text("text"),
+	}
 }
