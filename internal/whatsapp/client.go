@@ -23,6 +23,9 @@ const DefaultBaseURL = "https://graph.facebook.com"
 // maxAnswer is how much of an answer is read, in bytes. A page of templates is the largest, far below this.
 const maxAnswer = 8 << 20
 
+// mediaTimeout is the least time for a file to go or come whole, in real time: 100 MB at about 7 Mbit/s. Ours.
+const mediaTimeout = 2 * time.Minute
+
 // Config is what a Client needs to know.
 type Config struct {
 	BaseURL       string       // scheme and host, without a version; empty is DefaultBaseURL
@@ -35,8 +38,9 @@ type Config struct {
 
 // Client calls the Cloud API for one number. Any number of goroutines may use it.
 type Client struct {
-	cfg  Config
-	http *http.Client
+	cfg   Config
+	http  *http.Client
+	media *http.Client // with the time that files of many megabytes need
 }
 
 // New makes a Client. It calls nobody.
@@ -54,14 +58,16 @@ func New(cfg Config) *Client {
 	h := *cfg.HTTP
 	// A redirect is never followed: it would replay a send, or carry the token elsewhere.
 	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &Client{cfg: cfg, http: &h}
+	files := h
+	if files.Timeout > 0 {
+		files.Timeout = max(files.Timeout, mediaTimeout)
+	}
+	return &Client{cfg: cfg, http: &h, media: &files}
 }
 
-// call makes one request and decodes its answer into out. It never retries: whether that is safe is the caller's to say.
+// call makes one request with a JSON body, or none, and decodes its answer into out. It never retries: whether that is safe
+// is the caller's to say.
 func (c *Client) call(ctx context.Context, method, path string, query url.Values, in, out any) error {
-	if err := ctx.Err(); err != nil {
-		return &Error{Code: CodeNone, Class: Retry, what: "cancelled before the call", cause: contextCause(err)}
-	}
 	var body io.Reader
 	if in != nil {
 		raw, err := json.Marshal(in)
@@ -70,20 +76,54 @@ func (c *Client) call(ctx context.Context, method, path string, query url.Values
 		}
 		body = bytes.NewReader(raw)
 	}
+	req, err := c.request(ctx, method, path, query, body)
+	if err != nil {
+		return err
+	}
+	if in != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	return c.exchange(c.http, req, out)
+}
+
+// confirmed is a call whose answer says no more than whether it was done.
+func (c *Client) confirmed(ctx context.Context, method, path string, query url.Values, in any) error {
+	var answer struct {
+		Success bool `json:"success"`
+	}
+	if err := c.call(ctx, method, path, query, in, &answer); err != nil {
+		return err
+	}
+	if !answer.Success {
+		return &Error{Code: CodeNone, HTTPStatus: http.StatusOK, Class: Ambiguous, what: "the answer does not say that it was done"}
+	}
+	return nil
+}
+
+// request is a request to the Graph API, with the token.
+func (c *Client) request(ctx context.Context, method, path string, query url.Values, body io.Reader) (*http.Request, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, &Error{Code: CodeNone, Class: Retry, what: "cancelled before the call", cause: contextCause(err)}
+	}
 	address := c.cfg.BaseURL + "/" + c.cfg.Version + "/" + path
 	if len(query) > 0 {
 		address += "?" + query.Encode()
 	}
 	req, err := http.NewRequestWithContext(ctx, method, address, body)
 	if err != nil {
-		return refuse("the base URL is not a URL")
+		return nil, refuse("the base URL is not a URL")
 	}
 	req.Header.Set("Authorization", "Bearer "+c.cfg.Token)
 	req.Header.Set("Accept", "application/json")
-	if in != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	res, err := c.http.Do(req)
+	return req, nil
+}
+
+// partial is an answer that may come with a refusal: some of it was done.
+type partial interface{ takeRefusal(raw []byte) }
+
+// exchange sends a request and decodes its answer into out.
+func (c *Client) exchange(by *http.Client, req *http.Request, out any) error {
+	res, err := by.Do(req)
 	if err != nil {
 		return unanswered(err)
 	}
@@ -98,7 +138,41 @@ func (c *Client) call(ctx context.Context, method, path string, query url.Values
 		}
 		return nil
 	}
+	if p, ok := out.(partial); ok {
+		p.takeRefusal(raw)
+	}
 	return refused(res, raw, time.Now())
+}
+
+// maxPages bounds a list. An account holds at most 6,000 templates, a block list 64,000 people.
+const maxPages = 1000
+
+// pages is every item of a list, page by page.
+func pages[T any](ctx context.Context, c *Client, path string, query url.Values) ([]T, error) {
+	var all []T
+	for range maxPages {
+		var page struct {
+			Data   []T `json:"data"`
+			Paging struct {
+				Cursors struct {
+					After string `json:"after"`
+				} `json:"cursors"`
+				Next string `json:"next"`
+			} `json:"paging"`
+		}
+		if err := c.call(ctx, http.MethodGet, path, query, nil, &page); err != nil {
+			return nil, err
+		}
+		all = append(all, page.Data...)
+		after := page.Paging.Cursors.After
+		// The last page has a cursor too; only next says that more follows. Its address is not called: it is an answer's
+		// word on where to send the token.
+		if page.Paging.Next == "" || after == "" || after == query.Get("after") {
+			return all, nil
+		}
+		query.Set("after", after)
+	}
+	return nil, refuse("the list does not end")
 }
 
 // unanswered is the error of a call that no answer came to.

@@ -179,12 +179,8 @@ func readOrder(f fields) *Order {
 	items, _ := list(f["product_items"])
 	for _, item := range items {
 		if p, ok := readFields(item); ok {
-			quantity, err := strconv.Atoi(p.text("quantity"))
-			if err != nil || quantity < 0 {
-				quantity = 0
-			}
 			order.Items = append(order.Items, OrderItem{
-				ProductID: p.text("product_retailer_id"), Quantity: quantity, Price: p.text("item_price"), Currency: p.text("currency"),
+				ProductID: p.text("product_retailer_id"), Quantity: int(count(loose(p.text("quantity")))), Price: p.text("item_price"), Currency: p.text("currency"),
 			})
 		}
 	}

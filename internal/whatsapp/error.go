@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 )
@@ -70,6 +71,38 @@ func ClassOf(err error) Class {
 		return e.Class
 	}
 	return Ambiguous
+}
+
+// Scope is whose rate a refusal is about: which bucket has to slow down.
+type Scope string
+
+// The scopes.
+const (
+	ScopeNone    Scope = ""        // no rate of ours
+	ScopePair    Scope = "pair"    // this number to this recipient; all others may go on
+	ScopeNumber  Scope = "number"  // whatever this number sends
+	ScopeAccount Scope = "account" // every call of the app for the account: sending as well as templates and lookups
+)
+
+// ScopeOf is the scope of one of Meta's codes, wherever it came: in an answer, a status, or an AccountUpdate's Problems.
+func ScopeOf(code int) Scope {
+	switch code {
+	case 131056:
+		return ScopePair
+	case 130429, 131057, 2494100: // the throughput, and two names of a number under maintenance
+		return ScopeNumber
+	case 4, 17, 80007: // the app's, the token's, the account's
+		return ScopeAccount
+	}
+	return ScopeNone
+}
+
+// Scope is whose rate the error is about. A 429 without a code of Meta's may be about any, and is taken for the widest.
+func (e *Error) Scope() Scope {
+	if e.Code == CodeNone && e.HTTPStatus == http.StatusTooManyRequests {
+		return ScopeAccount
+	}
+	return ScopeOf(e.Code)
 }
 
 // IsDuplicateTemplate tells whether CreateTemplate was refused because a template of this name and language is there

@@ -30,6 +30,15 @@ func (l *loose) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
+// count is a number that is not negative, and 0 for what is none.
+func count(l loose) int64 {
+	n, err := strconv.ParseInt(string(l), 10, 64)
+	if err != nil || n < 0 {
+		return 0
+	}
+	return n
+}
+
 // seconds is a Unix time in seconds, as a string or a number. Absent is the zero time.
 type seconds time.Time
 

@@ -105,22 +105,16 @@ func (c *Client) send(ctx context.Context, edge string, body object) (Accepted, 
 // MarkRead shows the customer that an inbound message was read. The message must not be older than 30 days. The error is
 // an *Error; nothing is lost by ignoring it.
 func (c *Client) MarkRead(ctx context.Context, messageID string) error {
-	return c.markRead(ctx, object{"messaging_product": "whatsapp", "status": "read", "message_id": messageID})
+	return c.confirmed(ctx, http.MethodPost, c.cfg.PhoneNumberID+"/messages", nil,
+		object{"messaging_product": "whatsapp", "status": "read", "message_id": messageID})
 }
 
 // ShowTyping marks an inbound message as read and shows the customer that an answer is being written, until one is sent
 // or for 25 seconds. The error is an *Error; nothing is lost by ignoring it.
 func (c *Client) ShowTyping(ctx context.Context, messageID string) error {
-	return c.markRead(ctx, object{
+	return c.confirmed(ctx, http.MethodPost, c.cfg.PhoneNumberID+"/messages", nil, object{
 		"messaging_product": "whatsapp", "status": "read", "message_id": messageID, "typing_indicator": object{"type": "text"},
 	})
-}
-
-func (c *Client) markRead(ctx context.Context, body object) error {
-	var answer struct {
-		Success bool `json:"success"`
-	}
-	return c.call(ctx, http.MethodPost, c.cfg.PhoneNumberID+"/messages", nil, body, &answer)
 }
 
 // body is the request for m, or why there is none. It checks only what would make the request mean something else than
