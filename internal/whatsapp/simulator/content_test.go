@@ -98,7 +98,7 @@ func TestContent(t *testing.T) {
 		if want.Status == "" {
 			want.Status = delivered
 		}
-		want.ID, want.Phone, want.Direction, want.Type, want.Category, want.At = got.ID, mia, out, c.kind, "service", got.At
+		want.ID, want.Phone, want.Direction, want.Type, want.Category, want.At, want.Price = got.ID, mia, out, c.kind, "service", got.At, got.Price
 		require.Equal(t, want, *got, kind)
 		for _, x := range c.wrong {
 			require.Contains(t, right, x.old, kind)

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -19,6 +20,9 @@ type fact struct {
 	Message  *message        `json:"message,omitempty"`
 	Hooks    []hook          `json:"hooks,omitempty"`
 	Taken    *takenFact      `json:"taken,omitempty"`
+	Gone     *templateKey    `json:"gone,omitempty"` // a template that was deleted
+	Limits   *Limits         `json:"limits,omitempty"`
+	Account  *account        `json:"account,omitempty"`
 }
 
 // takenFact is a webhook that the receiver took.
@@ -31,12 +35,17 @@ type takenFact struct {
 type personFact struct {
 	Phone string `json:"phone"`
 	Name  string `json:"name,omitempty"`
+
+	Stopped  *bool `json:"stopped,omitempty"`  // whether they stopped marketing in WhatsApp itself
+	Blocked  *bool `json:"blocked,omitempty"`  // whether they blocked the business
+	Reported bool  `json:"reported,omitempty"` // they reported the business
 }
 
 // statusFact is a message that got further.
 type statusFact struct {
-	ID     string `json:"id"`
-	Status string `json:"status"`
+	ID      string         `json:"id"`
+	Status  string         `json:"status"`
+	Problem *messageFailed `json:"problem,omitempty"`
 }
 
 // hook is a webhook to deliver.
@@ -49,12 +58,18 @@ type hook struct {
 
 // person is someone with a phone.
 type person struct {
-	Phone  string
-	UserID string // business-scoped user id: the same for a phone each time
-	Name   string
-	chat   []*message
-	typing time.Time // until when the business is seen typing: real time, ended by a message, and gone with the process
-	wrote  time.Time // when they last wrote, which opens the service window; zero when never
+	Phone   string
+	UserID  string // business-scoped user id: the same for a phone each time
+	Name    string
+	chat    []*message
+	Stopped bool      // they stopped marketing in WhatsApp itself
+	Blocked bool      // they blocked the business: nothing reaches them
+	typing  time.Time // until when the business is seen typing: real time, ended by a message, and gone with the process
+	wrote   time.Time // when they last wrote, which opens the service window; zero when never
+
+	arrived time.Time // when they last came by an ad and were not answered yet
+	entered time.Time // when the answer to that opened the free entry point
+	opened  time.Time // when a template last reached them outside the service window
 }
 
 // The directions of a message, as the business sees them.
@@ -78,7 +93,11 @@ type message struct {
 	Direction    string         `json:"direction"`
 	Type         string         `json:"type"`               // Meta's: text, template, interactive, image, reaction …
 	Template     string         `json:"template,omitempty"` // its name with WhatsApp
-	Category     string         `json:"category,omitempty"` // what it is priced as
+	Language     string         `json:"language,omitempty"` // of the template
+	Category     string         `json:"category,omitempty"` // the template's, in lower case, or service
+	Outside      bool           `json:"outside,omitempty"`  // a template outside the service window
+	Price        *price         `json:"price,omitempty"`
+	HeldUntil    time.Time      `json:"held_until,omitzero"` // when pacing decides
 	Text         string         `json:"text"`
 	Header       string         `json:"header,omitempty"`
 	Footer       string         `json:"footer,omitempty"`
@@ -91,6 +110,8 @@ type message struct {
 	At           time.Time      `json:"at"`
 	Status       string         `json:"status"`
 	Problem      *messageFailed `json:"problem,omitempty"`
+
+	Referral *referral `json:"referral,omitempty"`
 
 	// What only some types have. A reaction's emoji is its Text, empty when it is taken back, and ReplyTo is what it is about.
 	Interactive string        `json:"interactive,omitempty"` // which kind of interactive message: button, list, cta_url
@@ -178,28 +199,47 @@ func (s *Simulator) apply(f fact) {
 		if p.Name != "" {
 			who.Name = p.Name
 		}
+		if p.Stopped != nil {
+			who.Stopped = *p.Stopped
+		}
+		if p.Blocked != nil {
+			who.Blocked = *p.Blocked
+		}
+		s.feedback(*p)
 	}
 	if t := f.Template; t != nil {
-		key := templateKey{t.Name, t.Language}
-		if _, had := s.templates[key]; !had {
-			s.listed = append(s.listed, t)
-		}
-		s.templates[key] = t
+		s.applyTemplate(t)
+	}
+	if f.Gone != nil {
+		delete(s.templates, *f.Gone)
+		s.listed = slices.DeleteFunc(s.listed, func(t *storedTemplate) bool { return t.key() == *f.Gone })
+	}
+	if f.Limits != nil {
+		s.limits = *f.Limits
+	}
+	if f.Account != nil {
+		s.account = *f.Account
 	}
 	for _, st := range f.Statuses {
 		if m := s.messages[st.ID]; m != nil && rank(st.Status) > rank(m.Status) {
-			m.Status = st.Status
+			was := m.Status
+			m.Status, m.Problem = st.Status, st.Problem
+			if was == held {
+				s.moved(s.person(m.Phone), m)
+			}
 		}
 	}
 	if m := f.Message; m != nil {
 		who := s.person(m.Phone)
 		s.messages[m.ID] = m
 		who.chat = append(who.chat, m)
-		if m.Direction == in {
-			who.wrote = m.At
-		} else {
+		if m.Direction == out {
 			who.typing = time.Time{}
 		}
+		if m.Status != held {
+			s.moved(who, m)
+		}
+		s.counted(m)
 	}
 	for _, h := range f.Hooks {
 		s.hooks = max(s.hooks, h.Number)
@@ -252,3 +292,5 @@ func newMessageID() string {
 	_, _ = rand.Read(b[:]) // never fails
 	return "wamid.HBg" + base64.StdEncoding.EncodeToString(b[:])
 }
+
+type referral struct{}

@@ -104,19 +104,6 @@ func readGraph(r *http.Request) ([]byte, *graphError) {
 	return raw, nil
 }
 
-// getNumber answers what the business's number is.
-func (s *Simulator) getNumber(w http.ResponseWriter, r *http.Request) *graphError {
-	if id := r.PathValue("id"); id != s.opt.PhoneNumberID {
-		return noObject(r.Method, id)
-	}
-	writeJSON(w, http.StatusOK, object{
-		"id": s.opt.PhoneNumberID, "display_phone_number": s.opt.BusinessPhone, "verified_name": s.opt.Business,
-		"quality_rating": "GREEN", "code_verification_status": "VERIFIED", "platform_type": "CLOUD_API",
-		"throughput": object{"level": "STANDARD"},
-	})
-	return nil
-}
-
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Content-Type-Options", "nosniff")

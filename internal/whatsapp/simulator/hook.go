@@ -23,6 +23,9 @@ const (
 	longestWait = 2 * time.Second
 )
 
+// unsettled is how often Run looks whether the business's time made something due. Real time.
+const unsettled = 50 * time.Millisecond
+
 // atOnce is how many webhooks are on their way together, at most.
 const atOnce = 16
 
@@ -70,8 +73,11 @@ func (s *Simulator) Run(ctx context.Context) error {
 		wg.Go(func() { s.handshake(ctx) })
 	}
 	slots := make(chan struct{}, atOnce)
+	tick := time.NewTicker(unsettled)
+	defer tick.Stop()
 	for {
 		s.mu.Lock()
+		s.settle()
 		address := s.webhookURL
 		var ready []*queue
 		if address != "" {
@@ -85,6 +91,7 @@ func (s *Simulator) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-s.wake:
+		case <-tick.C:
 		}
 	}
 }
@@ -229,6 +236,15 @@ func (s *Simulator) hook(n int, phone, messageID, field string, value any) hook 
 	return hook{Number: s.hooks + int64(n) + 1, Phone: phone, Message: messageID, Body: string(escape(body))}
 }
 
+// accountHook numbers a webhook of the account's own. Only these say when they are about. The caller holds mu.
+func (s *Simulator) accountHook(n int, field string, value object) hook {
+	body := encode(object{
+		"object": "whatsapp_business_account",
+		"entry":  []object{{"id": s.opt.AccountID, "time": s.now().Unix(), "changes": []object{{"field": field, "value": value}}}},
+	})
+	return hook{Number: s.hooks + int64(n) + 1, Body: string(escape(body))}
+}
+
 // messagesValue is the value of a messages change about a person. named adds who they are, which Meta leaves out of failures.
 func (s *Simulator) messagesValue(who *person, named bool, part string, content object) object {
 	value := object{
@@ -261,19 +277,10 @@ func (s *Simulator) statusHook(n int, m *message, status string) hook {
 		return s.hook(n, m.Phone, "", "messages", s.messagesValue(who, false, "statuses", content))
 	}
 	content["recipient_user_id"] = who.UserID
-	content["pricing"] = pricing(m.Category, now)
-	return s.hook(n, m.Phone, "", "messages", s.messagesValue(who, true, "statuses", content))
-}
-
-// charged is when Meta began to charge for service messages.
-var charged = time.Date(2026, time.October, 1, 0, 0, 0, 0, time.UTC)
-
-func pricing(category string, now time.Time) object {
-	p := object{"billable": true, "pricing_model": "PMP", "type": "regular", "category": category}
-	if category == "service" && now.Before(charged) {
-		p["billable"], p["type"] = false, "free_customer_service"
+	if m.Price != nil { // journals of before have none
+		content["pricing"] = m.Price.object()
 	}
-	return p
+	return s.hook(n, m.Phone, "", "messages", s.messagesValue(who, true, "statuses", content))
 }
 
 // inboundHook tells of what a person wrote or pressed. The caller holds mu.

@@ -11,15 +11,6 @@ import (
 	"unicode/utf8"
 )
 
-// window is how long after a person's last message free text may be sent.
-const window = 24 * time.Hour
-
-// outside is why free text fails outside the service window.
-var outside = messageFailed{
-	Code: 131047, Title: "Re-engagement message",
-	Details: "Message failed to send because more than 24 hours have passed since the customer last replied to this number.",
-}
-
 // request is a body of POST /messages, but for the member that its type names.
 type request struct {
 	Product       string `json:"messaging_product"`
@@ -36,6 +27,8 @@ type request struct {
 	Typing    *struct {
 		Type string `json:"type"`
 	} `json:"typing_indicator"`
+	Policy   string `json:"product_policy"`           // of POST /marketing_messages
+	Activity *bool  `json:"message_activity_sharing"` // of POST /marketing_messages
 }
 
 // kinds are the types of message, and what reads their content into a message.
@@ -51,6 +44,16 @@ var common = []string{"messaging_product", "recipient_type", "to", "recipient", 
 
 // postMessage sends a message, or marks one as read.
 func (s *Simulator) postMessage(w http.ResponseWriter, r *http.Request) *graphError {
+	return s.answerSend(w, r, false)
+}
+
+// postMarketing sends by the Marketing Messages API.
+func (s *Simulator) postMarketingMessage(w http.ResponseWriter, r *http.Request) *graphError {
+	return s.answerSend(w, r, true)
+}
+
+// answerSend takes a message, and lets faults have their way. lite is whether it came by the Marketing Messages API.
+func (s *Simulator) answerSend(w http.ResponseWriter, r *http.Request, lite bool) *graphError {
 	if id := r.PathValue("id"); id != s.opt.PhoneNumberID {
 		return noObject(r.Method, id)
 	}
@@ -62,7 +65,7 @@ func (s *Simulator) postMessage(w http.ResponseWriter, r *http.Request) *graphEr
 	if hit && f.Send != timeoutAfter {
 		return s.fail(r, f)
 	}
-	answer, refusal := s.take(raw)
+	answer, refusal := s.take(raw, lite)
 	if hit {
 		return s.fail(r, f)
 	}
@@ -74,7 +77,7 @@ func (s *Simulator) postMessage(w http.ResponseWriter, r *http.Request) *graphEr
 }
 
 // take does what a body asks for.
-func (s *Simulator) take(raw []byte) (object, *graphError) {
+func (s *Simulator) take(raw []byte, lite bool) (object, *graphError) {
 	var body map[string]json.RawMessage
 	var req request
 	if json.Unmarshal(raw, &body) != nil || body == nil {
@@ -86,31 +89,17 @@ func (s *Simulator) take(raw []byte) (object, *graphError) {
 	if req.Product != "whatsapp" {
 		return nil, invalid("The parameter messaging_product is required and must be whatsapp.")
 	}
-	if _, status := body["status"]; status {
+	if _, status := body["status"]; status && !lite {
 		return s.markRead(body, req)
 	}
-	readContent, known := kinds[req.Type]
-	switch {
-	case req.Type == "":
-		return nil, missing("The parameter type is required.")
-	case !known:
-		return nil, invalid("Param type must be one of {AUDIO, CONTACTS, DOCUMENT, IMAGE, INTERACTIVE, LOCATION, REACTION, STICKER, TEMPLATE, TEXT, VIDEO} - got %q.", req.Type)
-	}
-	if refusal := unexpected(body, append(slices.Clone(common), req.Type)); refusal != nil {
+	readContent, refusal := req.check(body, lite)
+	if refusal != nil {
 		return nil, refusal
-	}
-	if len(body[req.Type]) == 0 {
-		return nil, missing("The parameter %s is required.", req.Type)
-	}
-	if req.RecipientType != "" && req.RecipientType != "individual" {
-		return nil, invalid("Param recipient_type must be individual.")
-	}
-	if utf8.RuneCountInString(req.CallbackData) > 512 {
-		return nil, invalid("Param biz_opaque_callback_data must be at most 512 characters long.")
 	}
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.settle()
 	who, contact, refusal := s.recipient(req)
 	if refusal != nil {
 		return nil, refusal
@@ -125,12 +114,109 @@ func (s *Simulator) take(raw []byte) (object, *graphError) {
 	if refusal := readContent(s, body[req.Type], m); refusal != nil {
 		return nil, refusal
 	}
+	if refusal := s.refuse(who, m, req, lite); refusal != nil {
+		return nil, refusal
+	}
+	f := s.outcome(who, m)
+	if s.commit(f) != nil {
+		return nil, unavailable
+	}
+	answer := object{"id": m.ID}
+	switch {
+	case m.Status == held:
+		answer["message_status"] = "held_for_quality_assessment"
+	case m.Type == "template":
+		answer["message_status"] = "accepted"
+	}
+	return object{"messaging_product": "whatsapp", "contacts": []object{contact}, "messages": []object{answer}}, nil
+}
+
+// check refuses what a request may not be, whatever it is about, and answers what reads its content.
+func (req *request) check(body map[string]json.RawMessage, lite bool) (func(*Simulator, json.RawMessage, *message) *graphError, *graphError) {
+	allowed := append(slices.Clone(common), req.Type)
+	readContent, known := kinds[req.Type]
+	switch {
+	case req.Type == "":
+		return nil, missing("The parameter type is required.")
+	case !known:
+		return nil, invalid("Param type must be one of {AUDIO, CONTACTS, DOCUMENT, IMAGE, INTERACTIVE, LOCATION, REACTION, STICKER, TEMPLATE, TEXT, VIDEO} - got %q.", req.Type)
+	case lite && req.Type != "template":
+		return nil, onlyMarketing
+	case lite:
+		allowed = append(allowed, "product_policy", "message_activity_sharing")
+	}
+	if refusal := unexpected(body, allowed); refusal != nil {
+		return nil, refusal
+	}
+	switch {
+	case len(body[req.Type]) == 0:
+		return nil, missing("The parameter %s is required.", req.Type)
+	case req.RecipientType != "" && req.RecipientType != "individual":
+		return nil, invalid("Param recipient_type must be individual.")
+	case utf8.RuneCountInString(req.CallbackData) > 512:
+		return nil, invalid("Param biz_opaque_callback_data must be at most 512 characters long.")
+	case !slices.Contains([]string{"", fallbackPolicy, strictPolicy}, req.Policy):
+		return nil, invalid("Param product_policy must be one of {CLOUD_API_FALLBACK, STRICT}.")
+	}
+	return readContent, nil
+}
+
+// What POST /marketing_messages does with what it cannot send itself.
+const (
+	fallbackPolicy = "CLOUD_API_FALLBACK"
+	strictPolicy   = "STRICT"
+)
+
+var onlyMarketing = &graphError{
+	code: 131055, title: "Method not allowed", details: "Only marketing template messages are supported by this endpoint.",
+}
+
+// refuse is why Meta does not take a message that is well-formed; nil when it does. It prices the message. The caller holds mu.
+func (s *Simulator) refuse(who *person, m *message, req request, lite bool) *graphError {
+	m.Outside = m.Type == "template" && !who.inWindow(m.At)
+	switch {
+	case lite && m.Category != "marketing":
+		return onlyMarketing
+	case m.Category == "authentication" && req.To == "":
+		return &graphError{
+			code: 131062, title: "Business-scoped User ID (BSUID) recipients are not supported for this message.",
+			details: "Business-scoped User ID (BSUID) recipients are not supported for this message.",
+		}
+	case s.account.Banned[who.Phone]:
+		return &graphError{
+			status: http.StatusForbidden, code: 130403, title: "Business has blocked the user", details: "The business has blocked this user: unblock them to send.",
+		}
+	}
+	if refusal := s.account.refuse(m); refusal != nil {
+		return refusal
+	}
+	if lite {
+		t := s.templates[templateKey{m.Template, m.Language}]
+		if within(m.At, t.Standing.ApprovedAt, time.Duration(s.limits.MarketingSync)) {
+			if req.Policy == strictPolicy {
+				return &graphError{code: 134101, title: "Template is still being synced", details: "The template is still syncing: try again in 10 minutes."}
+			}
+			lite = false // it goes by the Cloud API
+		}
+	}
+	m.Price = s.priceOf(who, m.Category, lite, m.At)
+	return s.throttle(who.Phone, time.Now())
+}
+
+// outcome is what becomes of a message that Meta took. One that fails was accepted nevertheless: Meta finds out later. The
+// caller holds mu.
+func (s *Simulator) outcome(who *person, m *message) fact {
 	f := fact{Message: m}
-	// A message that fails is accepted nevertheless: Meta finds out later.
+	t := s.templates[templateKey{m.Template, m.Language}]
 	switch m.Problem = s.problem(who, m); {
 	case m.Problem != nil:
 		m.Status = failed
 		f.Hooks = []hook{s.statusHook(0, m, failed)}
+	case t != nil && s.paces(t):
+		m.Status, m.HeldUntil = held, t.Standing.PaceUntil
+		if m.HeldUntil.IsZero() {
+			m.HeldUntil = m.At.Add(time.Duration(s.limits.PaceHold))
+		}
 	case m.Type == "reaction": // Meta tells no more of it
 		m.Status = sent
 		f.Hooks = []hook{s.statusHook(0, m, sent)}
@@ -138,14 +224,7 @@ func (s *Simulator) take(raw []byte) (object, *graphError) {
 		m.Status = delivered
 		f.Hooks = []hook{s.statusHook(0, m, sent), s.statusHook(1, m, delivered)}
 	}
-	if s.commit(f) != nil {
-		return nil, unavailable
-	}
-	answer := object{"id": m.ID}
-	if m.Type == "template" {
-		answer["message_status"] = "accepted"
-	}
-	return object{"messaging_product": "whatsapp", "contacts": []object{contact}, "messages": []object{answer}}, nil
+	return f
 }
 
 // lostReaction is why a reaction fails. Source: Meta's page on reaction messages.
@@ -159,8 +238,19 @@ const longestAgo = 30 * 24 * time.Hour
 
 // problem is why a message that was accepted fails; nil when it does not. The caller holds mu.
 func (s *Simulator) problem(who *person, m *message) *messageFailed {
-	if m.Type != "template" && (who.wrote.IsZero() || m.At.Sub(who.wrote) >= window) {
+	switch {
+	case who.Blocked:
+		return &blocked
+	case m.Type != "template" && !who.inWindow(m.At):
 		return &outside
+	case m.Category == "marketing" && who.Stopped:
+		return &stopped
+	case m.Category == "marketing" && !s.limits.USMarketing && unitedStates(who.Phone):
+		return &overCap
+	case m.Category == "marketing" && m.Outside && s.overMarketing(who, m.At):
+		return &overCap
+	case m.Outside && s.overTier(who, m.At):
+		return &overLimit
 	}
 	if m.Type == "reaction" {
 		about := s.messages[m.ReplyTo]
@@ -220,7 +310,7 @@ func (s *Simulator) markRead(body map[string]json.RawMessage, req request) (obje
 	var f fact
 	for _, earlier := range s.people[m.Phone].chat {
 		if earlier.Direction == in && rank(earlier.Status) < rank(read) {
-			f.Statuses = append(f.Statuses, statusFact{earlier.ID, read})
+			f.Statuses = append(f.Statuses, statusFact{ID: earlier.ID, Status: read})
 		}
 		if earlier == m {
 			break

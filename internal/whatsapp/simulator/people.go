@@ -292,7 +292,7 @@ func (s *Simulator) readFact(who *person) fact {
 	var f fact
 	for _, m := range who.chat {
 		if m.Direction == out && m.Type != "reaction" && rank(m.Status) < rank(read) {
-			f.Statuses = append(f.Statuses, statusFact{m.ID, read})
+			f.Statuses = append(f.Statuses, statusFact{ID: m.ID, Status: read})
 			f.Hooks = append(f.Hooks, s.statusHook(len(f.Hooks), m, read))
 		}
 	}

@@ -27,6 +27,7 @@ type Options struct {
 	Business      string          // the business's name, as customers see it
 	Location      *time.Location  // the time zone of the phone page; nil is UTC
 	DataFile      string          // the journal; empty keeps everything in memory
+	Limits        *Limits         // Meta's rules; nil is DefaultLimits
 	Logger        *slog.Logger    // nil logs nowhere
 	HTTP          *http.Client    // delivers webhooks; nil is a client with a timeout of 10 s, in real time
 }
@@ -54,6 +55,12 @@ type Simulator struct {
 	hooks      int64             // the number of the last webhook
 	version    uint64            // grows with every fact; tells the page what is new
 	faults     []fault
+	limits     Limits
+	account    account
+	rates      rates
+	opened     []openedAt                 // by templates, outside the service window; oldest first
+	held       map[templateKey][]*message // by pacing
+	settling   bool                       // settle is at work
 }
 
 // New makes a simulator, with everything that the journal holds. The error is a journal that cannot be read or written.
@@ -78,6 +85,14 @@ func New(opt Options) (*Simulator, error) {
 		closed: make(chan struct{}), wake: make(chan struct{}, 1),
 		people: map[string]*person{}, userIDs: map[string]*person{}, messages: map[string]*message{},
 		templates: map[templateKey]*storedTemplate{}, queues: map[string]*queue{},
+	}
+	s.limits, s.account, s.rates.pairs = DefaultLimits(), account{Quality: green}, map[string]*bucket{}
+	s.held = map[templateKey][]*message{}
+	if opt.Limits != nil {
+		s.limits = *opt.Limits
+	}
+	if why := s.limits.check(); why != "" {
+		return nil, errors.New("simulator: limits: " + why)
 	}
 	if opt.DataFile != "" {
 		j, err := openJournal(opt.DataFile, s.apply)
@@ -119,7 +134,17 @@ func (s *Simulator) Handler() http.Handler {
 	mux.HandleFunc("POST /{version}/{id}/messages", s.graph(s.postMessage))
 	mux.HandleFunc("GET /{version}/{id}/message_templates", s.graph(s.getTemplates))
 	mux.HandleFunc("POST /{version}/{id}/message_templates", s.graph(s.postTemplate))
-	mux.HandleFunc("GET /{version}/{id}", s.graph(s.getNumber))
+	mux.HandleFunc("DELETE /{version}/{id}/message_templates", s.graph(s.deleteTemplates))
+	mux.HandleFunc("POST /{version}/{id}/unpause", s.graph(s.postUnpause))
+	mux.HandleFunc("POST /{version}/{id}/marketing_messages", s.graph(s.postMarketingMessage))
+	mux.HandleFunc("GET /{version}/{id}/phone_numbers", s.graph(s.getNumbers))
+	mux.HandleFunc("GET /{version}/{id}/whatsapp_business_profile", s.graph(s.getProfile))
+	mux.HandleFunc("POST /{version}/{id}/whatsapp_business_profile", s.graph(s.postProfile))
+	mux.HandleFunc("GET /{version}/{id}/block_users", s.graph(s.getBlocked))
+	mux.HandleFunc("POST /{version}/{id}/block_users", s.graph(s.blockUsers))
+	mux.HandleFunc("DELETE /{version}/{id}/block_users", s.graph(s.blockUsers))
+	mux.HandleFunc("GET /{version}/{id}", s.graph(s.getObject))
+	mux.HandleFunc("POST /{version}/{id}", s.graph(s.postObject))
 	// The person side and faults: nobody's pages but our own.
 	mux.HandleFunc("GET /people", s.getPeople)
 	mux.HandleFunc("POST /people", own(s.postPerson))
@@ -129,6 +154,10 @@ func (s *Simulator) Handler() http.Handler {
 	mux.HandleFunc("GET /faults", s.getFaults)
 	mux.HandleFunc("POST /faults", own(s.postFault))
 	mux.HandleFunc("DELETE /faults", own(s.deleteFaults))
+	mux.HandleFunc("GET /limits", s.getLimits)
+	mux.HandleFunc("POST /limits", own(s.postLimits))
+	mux.HandleFunc("GET /account", s.getAccount)
+	mux.HandleFunc("POST /account", own(s.postAccount))
 	// The phone page.
 	mux.HandleFunc("GET /{$}", s.getPage)
 	mux.HandleFunc("GET /page/live", s.getLive)
@@ -161,6 +190,7 @@ func (s *Simulator) commit(f fact) error {
 	if len(f.Hooks) > 0 {
 		s.nudge()
 	}
+	s.settle()
 	return nil
 }
 

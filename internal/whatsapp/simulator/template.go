@@ -1,10 +1,7 @@
 package simulator
 
 import (
-	"encoding/json"
 	"fmt"
-	"math/rand/v2"
-	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
@@ -16,7 +13,10 @@ import (
 )
 
 // templateKey is what a template is found by.
-type templateKey struct{ name, language string }
+type templateKey struct {
+	Name     string `json:"name"`
+	Language string `json:"language"`
+}
 
 // templateSpec is a template as the business writes it.
 type templateSpec struct {
@@ -33,7 +33,11 @@ type storedTemplate struct {
 	ID             string `json:"id"`
 	Status         string `json:"status"`
 	RejectedReason string `json:"rejected_reason,omitempty"`
+
+	Standing standing `json:"standing"`
 }
+
+func (t *storedTemplate) key() templateKey { return templateKey{t.Name, t.Language} }
 
 // templateComponent is a part of a template.
 type templateComponent struct {
@@ -73,41 +77,6 @@ var (
 // refused is how Meta turns a template down: 100, and the reason in the subcode.
 func refused(subcode int, title, details string, args ...any) *graphError {
 	return &graphError{code: 100, subcode: subcode, title: "Invalid parameter", userTitle: title, userMsg: fmt.Sprintf(details, args...)}
-}
-
-// postTemplate keeps a new template.
-func (s *Simulator) postTemplate(w http.ResponseWriter, r *http.Request) *graphError {
-	if id := r.PathValue("id"); id != s.opt.AccountID {
-		return noObject(r.Method, id)
-	}
-	raw, refusal := readGraph(r)
-	if refusal != nil {
-		return refusal
-	}
-	var spec templateSpec
-	if json.Unmarshal(raw, &spec) != nil {
-		return invalid("the body is not a template")
-	}
-	if refusal := checkSpec(&spec); refusal != nil {
-		return refusal
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.templates[templateKey{spec.Name, spec.Language}] != nil {
-		return refused(2388024, "Content in This Language Already Exists",
-			"There is already %s content for this template. You can create a new template and try again.", spec.Language)
-	}
-	number := 1_000_000_000_000_000 + rand.Int64N(8_000_000_000_000_000)
-	info := storedTemplate{templateSpec: spec, ID: strconv.FormatInt(number, 10), Status: "APPROVED"}
-	approved := s.hook(0, "", "", "message_template_status_update", object{
-		"event": "APPROVED", "message_template_id": number, "message_template_name": spec.Name,
-		"message_template_language": spec.Language, "message_template_category": spec.Category, "reason": "NONE",
-	})
-	if s.commit(fact{Template: &info, Hooks: []hook{approved}}) != nil {
-		return unavailable
-	}
-	writeJSON(w, http.StatusOK, object{"id": info.ID, "status": "PENDING", "category": spec.Category})
-	return nil
 }
 
 // checkSpec refuses what Meta refuses, and brings the rest to one form.
@@ -347,46 +316,4 @@ func variables(text string) []string {
 		}
 	}
 	return names
-}
-
-// getTemplates lists templates, by name, language and status where asked, in pages.
-func (s *Simulator) getTemplates(w http.ResponseWriter, r *http.Request) *graphError {
-	if id := r.PathValue("id"); id != s.opt.AccountID {
-		return noObject(r.Method, id)
-	}
-	q := r.URL.Query()
-	limit, from := 25, 0
-	if v := q.Get("limit"); v != "" {
-		n, err := strconv.Atoi(v)
-		if err != nil || n < 1 {
-			return invalid("Param limit must be a positive number.")
-		}
-		limit = min(n, 1000)
-	}
-	if v := q.Get("after"); v != "" {
-		n, err := strconv.Atoi(strings.TrimPrefix(v, "after-"))
-		if err != nil || n < 0 {
-			return &graphError{code: 131059, title: "Invalid pagination cursor"}
-		}
-		from = n
-	}
-	s.mu.Lock()
-	found := []storedTemplate{}
-	for _, t := range s.listed {
-		if (q.Get("name") == "" || q.Get("name") == t.Name) && (q.Get("language") == "" || q.Get("language") == t.Language) &&
-			(q.Get("status") == "" || q.Get("status") == t.Status) {
-			found = append(found, *t)
-		}
-	}
-	s.mu.Unlock()
-	from = min(from, len(found))
-	end := min(from+limit, len(found))
-	paging := object{"cursors": object{"before": "after-" + strconv.Itoa(from), "after": "after-" + strconv.Itoa(end)}}
-	if end < len(found) {
-		q.Set("after", "after-"+strconv.Itoa(end))
-		next := url.URL{Scheme: "http", Host: r.Host, Path: r.URL.Path, RawQuery: q.Encode()}
-		paging["next"] = next.String()
-	}
-	writeJSON(w, http.StatusOK, object{"data": found[from:end], "paging": paging})
-	return nil
 }

@@ -66,13 +66,18 @@ func (s *Simulator) readTemplate(raw json.RawMessage, m *message) *graphError {
 		return missing("The parameters template['name'] and template['language']['code'] are required.")
 	}
 	t := s.templates[templateKey{x.Name, x.Language.Code}]
-	if t == nil || t.Status != "APPROVED" {
+	switch {
+	case t == nil || t.Status == pending || t.Status == rejected:
 		return &graphError{
 			status: http.StatusNotFound, code: 132001, title: "Template name does not exist in the translation",
 			details: fmt.Sprintf("template name (%s) does not exist in %s", x.Name, x.Language.Code),
 		}
+	case t.Status == paused:
+		return &graphError{code: 132015, title: "Template is Paused", details: fmt.Sprintf("template name (%s) is paused due to low quality", x.Name)}
+	case t.Status == disabled:
+		return &graphError{code: 132016, title: "Template is Disabled", details: fmt.Sprintf("template name (%s) is disabled due to low quality", x.Name)}
 	}
-	m.Template, m.Category = t.Name, strings.ToLower(t.Category)
+	m.Template, m.Language, m.Category = t.Name, t.Language, strings.ToLower(t.Category)
 	return s.fillParts(t, "", t.Components, x.Components, m)
 }
 
