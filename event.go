@@ -49,6 +49,9 @@ const (
 	EventConsentRequested    = "consent.requested"    // topics, source
 	EventMilestoneReached    = "milestone.reached"    // milestone, nth
 	EventTierChanged         = "tier.changed"         // from, to
+	EventPointsMatured       = "points.matured"       // points, balance
+	EventPointsExpiring      = "points.expiring"      // points, expires_on, balance: they expire soon
+	EventPointsExpired       = "points.expired"       // points, balance
 	EventRedemptionRequested = "redemption.requested" // redemption_id, reward
 	EventRedemptionCaptured  = "redemption.captured"  // redemption_id, reward, value
 	EventKeywordPrefix       = "keyword."             // keyword.<name>: text

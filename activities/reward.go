@@ -207,7 +207,7 @@ func give(p *fence.Pass, reward *rules.Reward, grant *punchcard.Grant) error {
 		return err
 	}
 	if grant.Cost > 0 {
-		if err := p.Tx.Hold(grant, grant.Cost); err != nil {
+		if err := p.Tx.Hold(grant, grant.Cost, p.Policy.Grace); err != nil {
 			return err
 		}
 	}

@@ -22,7 +22,12 @@ var BuiltinEvents = map[string]Schema{
 	punchcard.EventConsentRequested: {fields: []Field{
 		{Name: "topics", Type: FieldType{Kind: TypeList, Of: &FieldType{Kind: TypeString}}}, fieldOf("source", TypeString),
 	}},
-	punchcard.EventMilestoneReached:    {fields: []Field{fieldOf("milestone", TypeString), fieldOf("nth", TypeInteger)}},
+	punchcard.EventMilestoneReached: {fields: []Field{fieldOf("milestone", TypeString), fieldOf("nth", TypeInteger)}},
+	punchcard.EventPointsMatured:    {fields: []Field{fieldOf("points", TypeInteger), fieldOf("balance", TypeInteger)}},
+	punchcard.EventPointsExpiring: {fields: []Field{
+		fieldOf("points", TypeInteger), fieldOf("expires_on", TypeDate), fieldOf("balance", TypeInteger),
+	}},
+	punchcard.EventPointsExpired:       {fields: []Field{fieldOf("points", TypeInteger), fieldOf("balance", TypeInteger)}},
 	punchcard.EventRedemptionRequested: {fields: []Field{fieldOf("redemption_id", TypeString), fieldOf("reward", TypeString)}},
 	punchcard.EventRedemptionCaptured: {fields: []Field{
 		fieldOf("redemption_id", TypeString), fieldOf("reward", TypeString), optional(fieldOf("value", TypeMoney)),

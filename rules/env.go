@@ -22,6 +22,7 @@ type Env struct {
 	Latest func(event string) (map[string]any, error)
 
 	Entry     map[string]any            // the properties of the event that started the run, as Schema.Decode gives them
+	Original  map[string]any            // those of the event that it undoes
 	Event     map[string]any            // those of the event that has just come
 	Collected map[string]any            // of a collect: {"count": int}
 	With      map[string]any            // what a step hands its template, by the name of the parameter

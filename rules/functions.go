@@ -166,6 +166,9 @@ func (ev *evaluation) vars() map[string]any {
 	}
 	vars["now"] = env.Now.In(env.zone())
 	vars["entry"], vars["event"], vars["collected"] = env.Entry, env.Event, env.Collected
+	if env.Original != nil { // elsewhere a parameter, or what as bound, may have this name
+		vars["original"] = env.Original
+	}
 	vars[segmentFunction] = ev.segment
 	vars["consent"], vars["times"], vars["total"], vars["latest"] = ev.consent, ev.times, ev.total, ev.latest
 	return vars

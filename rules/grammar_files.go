@@ -40,15 +40,26 @@ var earnGrammar = keys(
 	may("within", aDuration, "In which time"),
 )
 
+var reverseGrammar = keys(
+	must("on", aWord, "The event that undoes another: a refund"),
+	must("of", aWord, "The event that is undone: the order"),
+	must("match", aWord, "The property, of both, by which the one names the other"),
+	may("share", anExpr, "How much of it is undone, from 0 to 1; the whole unless said otherwise"),
+)
+
 var pointsGrammar = keys(
 	may("earn", listOf(aMapOf(earnGrammar)), "What earns points"),
+	may("reverse", listOf(aMapOf(reverseGrammar)), "What takes points back"),
 	may("expire_after", aDuration, "How long points live"),
+	may("grace", aDuration, "How long points live that a redemption gives back after their time; 1d unless said otherwise"),
 )
 
 var tiersGrammar = keys(
 	must("by", enum("points.earned"), "What tiers are reckoned by"),
 	must("within", aDuration, "In which time"),
 	must("levels", mapOf(atLeast(0)), "Each tier, and the points from which it is held"),
+	may("grace", aDuration, "How long a tier is kept that the points no longer reach; not at all unless said otherwise"),
+	may("downgrade", enum("one_level", "drop"), "Then: one level down, with its grace again, or to the tier that the points reach; drop unless said otherwise"),
 )
 
 var milestoneGrammar = keys(
@@ -56,6 +67,7 @@ var milestoneGrammar = keys(
 	must("of", anExpr, "The number that is watched"),
 	may("at", atLeast(1), "Reached once, at this number"),
 	may("every", atLeast(1), "Reached at each multiple of this number"),
+	may("within", aDuration, "With `at`: what is counted is what came in this time, and it can be reached once in it"),
 )
 
 var callGrammar = keys(

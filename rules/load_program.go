@@ -215,6 +215,13 @@ func (c *checker) points(n *node) {
 	if d := n.get("expire_after"); d != nil {
 		c.prog.Expire = c.duration(d)
 	}
+	c.prog.Grace = DefaultGrace
+	if d := n.get("grace"); d != nil {
+		c.prog.Grace = c.duration(d)
+	}
+	for _, item := range c.optional(n.get("reverse")) {
+		c.reverse(item)
+	}
 	for _, item := range c.optional(n.get("earn")) {
 		if !c.open(item, earnGrammar) {
 			continue
@@ -227,6 +234,46 @@ func (c *checker) points(n *node) {
 		}
 		earn.AtMost, earn.Within = c.limit(item)
 		c.prog.Earn = append(c.prog.Earn, earn)
+	}
+}
+
+func (c *checker) reverse(n *node) {
+	if !c.open(n, reverseGrammar) {
+		return
+	}
+	on, schema := c.event(n.get("on"))
+	of, undone := c.event(n.get("of"))
+	r := Reverse{On: on, Of: of, Match: c.str(n.get("match"))}
+	if on != "" && on == of {
+		c.at(n.get("of"), "an event cannot undo itself")
+	}
+	if on != "" && of != "" && r.Match != "" {
+		c.matches(n.get("match"), on, schema)
+		c.matches(n.get("match"), of, undone)
+	}
+	if e := n.get("share"); e != nil {
+		r.Share = c.expr(e, c.scope().with("event", eventType(on, schema)).with("original", eventType(of, undone)), wantNumber)
+	}
+	for _, other := range c.prog.Reverse {
+		if on != "" && other.On == on && other.Of == of && other.Match == r.Match {
+			c.at(n, "%s undoes %s by %s twice", on, of, r.Match)
+		}
+	}
+	c.prog.Reverse = append(c.prog.Reverse, r)
+}
+
+// matches checks that a property of an event can name another event.
+func (c *checker) matches(n *node, event string, schema Schema) {
+	var names []string
+	for _, f := range schema.fields {
+		switch f.Type.Kind {
+		case TypeString, TypeInteger, TypeCode:
+			names = append(names, f.Name)
+		default:
+		}
+	}
+	if !slices.Contains(names, n.value) {
+		c.suggest(n, nearest(n.value, names), "%s has no property %q that is a text or a whole number", event, n.value)
 	}
 }
 
@@ -250,6 +297,12 @@ func (c *checker) tiers(n *node) {
 	}
 	c.oneOf(n.get("by"), "by", "points.earned")
 	tiers := &Tiers{Within: c.duration(n.get("within"))}
+	if d := n.get("grace"); d != nil {
+		tiers.Grace = c.duration(d)
+	}
+	if d := n.get("downgrade"); d != nil {
+		tiers.OneLevel = c.oneOf(d, "downgrade", "one_level", "drop") == "one_level"
+	}
 	levels := n.get("levels")
 	if !c.is(levels, mapping) {
 		return
@@ -289,6 +342,12 @@ func (c *checker) milestones(n *node) {
 			m.At = c.integer(at, 1)
 		default:
 			m.Every = c.integer(every, 1)
+		}
+		if d := item.get("within"); d != nil {
+			m.Within = c.duration(d)
+			if every != nil {
+				c.at(item.key("within"), "within goes with at: a number that is reached again and again is counted for life")
+			}
 		}
 		c.prog.Milestones = append(c.prog.Milestones, m)
 	}

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -28,7 +29,9 @@ type Program struct {
 	Attributes Schema
 	Events     map[string]Schema // the program's own; BuiltinEvents are beside them
 	Earn       []Earn
+	Reverse    []Reverse
 	Expire     time.Duration // how long a lot of points lives; 0: for ever
+	Grace      time.Duration // how long points live that a hold gives back after their time
 	Tiers      *Tiers        // nil: none
 	Milestones []Milestone
 
@@ -100,10 +103,29 @@ type Earn struct {
 	Within  time.Duration
 }
 
+// Reverse is a rule by which an event undoes another: a refund its order. What the other earned is taken back, and times() and
+// total() count it no more.
+type Reverse struct {
+	On    string // what undoes
+	Of    string // what is undone
+	Match string // the property that both have, by which the one names the other
+	Share *Expr  // a number from 0 to 1: how much of it is undone; nil: the whole
+}
+
+// DefaultGrace is how long points live that a hold gives back after their time, where the program does not say.
+const DefaultGrace = 24 * time.Hour
+
 // Tiers are levels by points earned within a window.
 type Tiers struct {
-	Within time.Duration
-	Levels []Level // ascending; the first is at 0
+	Within   time.Duration
+	Levels   []Level       // ascending; the first is at 0
+	Grace    time.Duration // how long a tier is kept that the points no longer reach
+	OneLevel bool          // then it goes down one level, and has its grace again; else to the tier that the points reach
+}
+
+// Rank is a tier's place among the levels, -1 for none of them.
+func (t *Tiers) Rank(tier string) int {
+	return slices.IndexFunc(t.Levels, func(l Level) bool { return l.Name == tier })
 }
 
 // Level is one tier and the points from which it is held.
@@ -118,6 +140,37 @@ type Milestone struct {
 	Of    *Expr // a number
 	At    int64
 	Every int64 // one of At and Every is positive, the other 0
+	// Within bounds what Of counts, where it names no window of its own, and lets it be reached again after that time; 0: for
+	// life, and once.
+	Within time.Duration
+}
+
+// In is what Of sees: within a window, times() and total() count what came in it, and points.earned is what was earned in it.
+// earned reads the latter.
+func (m Milestone) In(env *Env, earned func(within time.Duration) (int64, error)) (*Env, error) {
+	if m.Within <= 0 {
+		return env, nil
+	}
+	in := *env
+	in.Times = func(event string, window time.Duration) (int, error) {
+		if window <= 0 {
+			window = m.Within
+		}
+		return env.Times(event, window)
+	}
+	in.Total = func(event, field string, window time.Duration) (float64, error) {
+		if window <= 0 {
+			window = m.Within
+		}
+		return env.Total(event, field, window)
+	}
+	if m.Of != nil && m.Of.names["points"] {
+		var err error
+		if in.Points.Earned, err = earned(m.Within); err != nil {
+			return nil, err
+		}
+	}
+	return &in, nil
 }
 
 // Nth is how often the milestone has been reached at a value.

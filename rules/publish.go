@@ -192,6 +192,8 @@ func (c *checker) never(event string) string {
 		return "the program has no milestones"
 	case event == punchcard.EventTierChanged && c.prog.Tiers == nil:
 		return "the program has no tiers"
+	case (event == punchcard.EventPointsExpired || event == punchcard.EventPointsExpiring) && c.prog.Expire == 0:
+		return "points do not expire in this program"
 	case event == punchcard.EventConsentRequested && len(c.prog.OptIns) == 0:
 		return "the program has no opt_in"
 	case event == punchcard.EventKeywordPrefix+"stop" || event == punchcard.EventKeywordPrefix+"yes" || event == punchcard.EventKeywordPrefix+"no":

@@ -1,6 +1,9 @@
 package rules
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Reads tells whether anything that is filled into the text reads a name: what `as` bound, or a word such as customer.
 func (t Text) Reads(name string) bool {
@@ -31,6 +34,11 @@ func (p *Program) Moves(event string) bool {
 			return true
 		}
 	}
+	for _, r := range p.Reverse {
+		if r.On == event || r.Of == event {
+			return true
+		}
+	}
 	for _, m := range p.Milestones {
 		source := m.Of.Source()
 		if m.Of.names["segment"] {
@@ -39,6 +47,31 @@ func (p *Program) Moves(event string) bool {
 		counts := m.Of.names["times()"] || m.Of.names["total()"] || m.Of.names["points"]
 		if !counts || m.Of.names["customer"] || strings.Contains(source, `"`+event+`"`) || strings.Contains(source, "'"+event+"'") {
 			return true
+		}
+	}
+	return false
+}
+
+// Listens tells whether anything in the program listens to an event.
+func (p *Program) Listens(event string) bool {
+	earns := slices.ContainsFunc(p.Earn, func(e Earn) bool { return e.On == event })
+	reverses := slices.ContainsFunc(p.Reverse, func(r Reverse) bool { return r.On == event || r.Of == event })
+	if earns || reverses || slices.ContainsFunc(p.OptIns, func(o OptIn) bool { return o.On == event }) {
+		return true
+	}
+	for _, m := range p.Milestones {
+		if m.Of != nil && strings.Contains(m.Of.Source(), event) {
+			return true
+		}
+	}
+	for _, j := range p.Journeys {
+		if slices.ContainsFunc(j.Enter, func(e Enter) bool { return e.On == event }) || slices.ContainsFunc(j.Leave, func(l Leave) bool { return l.On == event }) {
+			return true
+		}
+		for _, s := range j.Steps {
+			if s.On == event || s.RestartOn != nil && s.RestartOn.On == event {
+				return true
+			}
 		}
 	}
 	return false

@@ -120,7 +120,7 @@ func (x *exprCheck) identifier(n *ast.IdentifierNode) {
 		return
 	}
 	switch name {
-	case "entry", "event", "collected":
+	case "entry", "event", "original", "collected":
 		x.fail(n.Location().From, "", "%s is not known here", name)
 	default:
 		x.fail(n.Location().From, nearest(name, x.scope.names()), "%q is not known here", name)

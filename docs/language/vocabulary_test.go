@@ -60,7 +60,7 @@ var notes = map[string]note{
 var means = map[string]string{
 	"customer.id": "ours, opaque", "customer.tier": "by the program's tiers", "customer.language": "as the backend gave it",
 	"customer.country": "of the phone number: DK", "customer.labels": "given by label", "customer.age_days": "how many days we have known them",
-	"points.balance": "what can be spent now", "points.earned": "all that was ever earned, spent or not",
+	"points.balance": "what can be spent now", "points.earned": "all that was ever earned, spent or not, less what was taken back",
 	"points.pending": "earned, and not to be spent yet", "points.expiring": "of the balance, what expires within 30 days",
 	"program.name": "program", "program.business": "business", "program.privacy_url": "privacy_url", "program.currency": "currency", "program.language": "language",
 	"now": "the moment, in the customer's time zone", "segment.lapsed": "one for each segment: whether the customer is in it",

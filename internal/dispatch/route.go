@@ -110,7 +110,10 @@ func (r *routing) account() error {
 				return err
 			}
 		}
-		return nil
+		if err := r.origin(sums); err != nil {
+			return err
+		}
+		return r.reverse()
 	})
 }
 

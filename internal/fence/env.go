@@ -56,7 +56,7 @@ func (s Scene) facts() (*rules.Env, error) {
 	if err != nil {
 		return nil, err
 	}
-	tier, err := tierNow(tx, p, c.ID)
+	tier, err := tierOf(tx, p, &points.Points)
 	if err != nil {
 		return nil, err
 	}
@@ -188,59 +188,11 @@ func standingOf(states map[string]punchcard.ConsentState, topic string) punchcar
 	return punchcard.StandingNone
 }
 
-// tierNow is the customer's tier by the points earned within the program's window.
-func tierNow(tx *store.Tx, p *rules.Program, customer string) (string, error) {
-	if p.Tiers == nil {
-		return "", nil
-	}
-	earned, err := tx.EarnedSince(customer, tx.Now.Add(-p.Tiers.Within))
-	return p.TierAt(earned), err
-}
-
 // Cause is what made an expression fail other than itself: the error of a query that one of its functions made. It is nil for
 // an expression that failed by its own fault, which counts as false.
 func Cause(err error) error {
 	if e, ok := errors.AsType[*rules.EvalError](err); ok {
 		return e.Unwrap()
-	}
-	return nil
-}
-
-// milestones counts how often each milestone has been reached, by its present value. One whose expression fails is left out.
-func milestones(p *rules.Program, env *rules.Env) (map[string]int64, error) {
-	reached := make(map[string]int64, len(p.Milestones))
-	for _, m := range p.Milestones {
-		v, err := m.Of.Number(env)
-		if cause := Cause(err); cause != nil {
-			return nil, cause
-		}
-		if err == nil {
-			reached[m.Name] = m.Nth(v)
-		}
-	}
-	return reached, nil
-}
-
-// crossed raises milestone.reached for each milestone that lies between before and after and was never reached before.
-func crossed(tx *store.Tx, p *rules.Program, customer string, before, after map[string]int64, depth int) error {
-	for _, m := range p.Milestones {
-		was, known := before[m.Name]
-		if !known {
-			continue
-		}
-		for nth := was + 1; nth <= after[m.Name]; nth++ {
-			first, err := tx.ReachMilestone(customer, m.Name, nth)
-			if err != nil {
-				return err
-			}
-			if !first {
-				continue
-			}
-			err = Raise(tx, customer, punchcard.EventMilestoneReached, map[string]any{"milestone": m.Name, "nth": nth}, depth)
-			if err != nil {
-				return err
-			}
-		}
 	}
 	return nil
 }
@@ -252,40 +204,6 @@ func Raise(tx *store.Tx, customer, name string, properties map[string]any, depth
 		OccurredAt: tx.Now, Depth: depth + 1,
 	})
 	return err
-}
-
-// Watch runs fn and raises what it made the customer cross: milestones, and a change of tier. The customer is locked.
-func Watch(tx *store.Tx, p *rules.Program, c *punchcard.Customer, depth int, fn func() error) error {
-	if len(p.Milestones) == 0 && p.Tiers == nil {
-		return fn()
-	}
-	scene := Scene{Tx: tx, Program: p, Customer: c}
-	env, err := scene.Env()
-	if err != nil {
-		return err
-	}
-	tier := env.Customer.Tier
-	before, err := milestones(p, env)
-	if err != nil {
-		return err
-	}
-	if err := fn(); err != nil {
-		return err
-	}
-	if env, err = scene.Env(); err != nil {
-		return err
-	}
-	if env.Customer.Tier != tier {
-		err := Raise(tx, c.ID, punchcard.EventTierChanged, map[string]any{"from": tier, "to": env.Customer.Tier}, depth)
-		if err != nil {
-			return err
-		}
-	}
-	after, err := milestones(p, env)
-	if err != nil {
-		return err
-	}
-	return crossed(tx, p, c.ID, before, after, depth)
 }
 
 // PointsExpiry is when points that are earned now expire, nil for never.

@@ -239,6 +239,15 @@ func (tx *Tx) ReachMilestone(customer, milestone string, nth int64) (bool, error
 	return r.RowsAffected > 0, r.Error
 }
 
+// LastReached is how often a customer has reached a milestone, and when last; nil when never.
+func (tx *Tx) LastReached(customer, milestone string) (nth int64, at *time.Time, err error) {
+	r, err := one[milestoneReached](tx.db.Where("customer_id = ? AND milestone = ?", customer, milestone).Order("nth DESC").Limit(1))
+	if err != nil || r == nil {
+		return 0, nil, err
+	}
+	return r.Nth, &r.At, nil
+}
+
 type earning struct {
 	CustomerID string
 	Rule       string

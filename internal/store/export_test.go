@@ -64,7 +64,11 @@ func (s *Store) Provider(t *testing.T) *goose.Provider {
 
 // Settle writes what time has done to a customer's points.
 func (tx *Tx) Settle(customer string) error {
-	_, _, err := tx.settle(customer)
+	b, err := tx.book(customer)
+	if err != nil {
+		return err
+	}
+	err = b.close()
 	return err
 }
 

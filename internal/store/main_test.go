@@ -25,6 +25,7 @@ type house struct {
 	*store.Store
 	t     *testing.T
 	clock *punchcard.ManualClock
+	grace time.Duration // of the holds
 }
 
 // each runs a test on every database.

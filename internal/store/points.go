@@ -1,7 +1,9 @@
 package store
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"punchcard"
@@ -14,205 +16,308 @@ type PointsNow struct {
 	Expiring int64 // of the balance, what expires within ExpiringSoon
 }
 
-// ExpiringSoon is the span that points.expiring looks ahead.
+// ExpiringSoon is the span that points.expiring looks ahead, and how long before they expire a customer can be told.
 const ExpiringSoon = 30 * 24 * time.Hour
 
 // PointsNow reads an account without writing anything.
 func (tx *Tx) PointsNow(customer string) (PointsNow, error) {
-	p, err := tx.account(customer)
+	b, err := tx.book(customer)
 	if err != nil {
 		return PointsNow{}, err
 	}
-	now := PointsNow{Points: *p}
-	lots, err := tx.openLots(customer)
-	if err != nil {
-		return PointsNow{}, err
-	}
-	for _, l := range lots {
-		matured := !l.MaturesAt.After(tx.Now)
-		if !l.Matured && matured {
-			now.Pending -= l.Remaining
-			now.Available += l.Remaining
-		}
-		if !matured || l.ExpiresAt == nil {
-			continue
-		}
-		switch {
-		case !l.ExpiresAt.After(tx.Now):
-			now.Available -= l.Remaining
-		case !l.ExpiresAt.After(tx.Now.Add(ExpiringSoon)):
+	now := PointsNow{Points: *b.p}
+	for _, l := range b.lots {
+		if l.Matured && l.ExpiresAt != nil && !l.ExpiresAt.After(tx.Now.Add(ExpiringSoon)) {
 			now.Expiring += l.Remaining
 		}
 	}
 	return now, nil
 }
 
-func (tx *Tx) account(customer string) (*punchcard.Points, error) {
-	p, err := one[punchcard.Points](tx.db.Where("customer_id = ?", customer))
-	if p == nil {
-		p = &punchcard.Points{CustomerID: customer}
-	}
-	return p, err
+// book is a customer's account, open to be written to: everything happens in memory, then close writes it. What time has done
+// since the account was last written to is in it from the start: the matured has become available and paid what was owed,
+// then the expired has gone.
+type book struct {
+	tx      *Tx
+	p       *punchcard.Points
+	lots    []*punchcard.PointsLot // with points left, in the order in which they are spent: soonest to expire first
+	changed map[*punchcard.PointsLot]bool
+	entries []punchcard.LedgerEntry
 }
 
-// openLots are the lots with points left, in the order in which they are spent: soonest to expire first.
-func (tx *Tx) openLots(customer string) ([]*punchcard.PointsLot, error) {
-	return list[*punchcard.PointsLot](tx.db.Where("customer_id = ? AND remaining > 0", customer).
-		Order("CASE WHEN expires_at IS NULL THEN 1 ELSE 0 END, expires_at, id"))
+// book opens an account. Whoever means to close it has the customer locked.
+func (tx *Tx) book(customer string) (*book, error) {
+	p, err := tx.Account(customer)
+	if err != nil {
+		return nil, err
+	}
+	lots, err := list[*punchcard.PointsLot](tx.db.Where("customer_id = ? AND remaining > 0", customer).Order("id"))
+	if err != nil {
+		return nil, err
+	}
+	b := &book{tx: tx, p: p, lots: lots, changed: map[*punchcard.PointsLot]bool{}}
+	slices.SortStableFunc(b.lots, func(a, b *punchcard.PointsLot) int { return soonest(a.ExpiresAt, b.ExpiresAt) })
+	b.settle()
+	return b, nil
 }
 
-// settle writes what time has done to a customer's lots since they were last touched: the matured become available, then the
-// expired go. It answers the account and the lots that are left. The customer is locked.
-func (tx *Tx) settle(customer string) (*punchcard.Points, []*punchcard.PointsLot, error) {
-	p, err := tx.account(customer)
-	if err != nil {
-		return nil, nil, err
+// soonest orders moments, those that never come last.
+func soonest(a, b *time.Time) int {
+	switch {
+	case a == nil && b == nil:
+		return 0
+	case a == nil:
+		return 1
+	case b == nil:
+		return -1
+	default:
+		return a.Compare(*b)
 	}
-	lots, err := tx.openLots(customer)
-	if err != nil {
-		return nil, nil, err
-	}
-	open := lots[:0]
-	for _, l := range lots {
-		if !l.Matured && !l.MaturesAt.After(tx.Now) {
-			l.Matured = true
-			if err := tx.move(p, punchcard.LedgerMature, l, l.Remaining, "", fmt.Sprintf("mature/%d", l.ID), l.MaturesAt); err != nil {
-				return nil, nil, err
-			}
-			if err := tx.db.Save(l).Error; err != nil {
-				return nil, nil, err
-			}
+}
+
+// settle does what time has done. Its entries bear the moments at which they were due.
+func (b *book) settle() {
+	var due []*punchcard.PointsLot
+	for _, l := range b.lots {
+		if !l.Matured && !l.MaturesAt.After(b.tx.Now) {
+			due = append(due, l)
 		}
-		if l.Matured && l.ExpiresAt != nil && !l.ExpiresAt.After(tx.Now) {
-			// A lot may expire more than once: what a hold gives back after its time goes as well. The ledger's length tells them apart.
-			n, err := count[punchcard.LedgerEntry](tx.db.Where("lot_id = ?", l.ID))
-			if err != nil {
-				return nil, nil, err
-			}
-			points := l.Remaining
-			l.Remaining = 0
-			if err := tx.move(p, punchcard.LedgerExpire, l, points, "", fmt.Sprintf("expire/%d/%d", l.ID, n), tx.Now); err != nil {
-				return nil, nil, err
-			}
-			if err := tx.db.Save(l).Error; err != nil {
-				return nil, nil, err
-			}
+	}
+	slices.SortStableFunc(due, func(a, b *punchcard.PointsLot) int { return a.MaturesAt.Compare(b.MaturesAt) })
+	for _, l := range due {
+		l.Matured = true
+		b.move(punchcard.LedgerMature, punchcard.PointsPending, punchcard.PointsAvailable, l, l.Remaining, l.Ref, fmt.Sprintf("mature/%d", l.ID), l.MaturesAt)
+		b.repay(l, l.MaturesAt)
+	}
+	for _, l := range b.lots {
+		if !l.Matured || l.Remaining == 0 || l.ExpiresAt == nil || l.ExpiresAt.After(b.tx.Now) {
 			continue
 		}
-		open = append(open, l)
+		at := *l.ExpiresAt
+		if l.MaturesAt.After(at) {
+			at = l.MaturesAt
+		}
+		// What a hold gives back after its time expires as well: how much has expired so far tells the entries apart.
+		key := fmt.Sprintf("expired/%d/%d", l.ID, l.Expired)
+		points := l.Remaining
+		l.Remaining, l.Expired = 0, l.Expired+points
+		b.move(punchcard.LedgerExpire, punchcard.PointsAvailable, punchcard.PointsOutside, l, points, l.Ref, key, at)
 	}
-	return p, open, nil
 }
 
-// move writes one ledger entry and moves the account's sums with it.
-func (tx *Tx) move(p *punchcard.Points, kind punchcard.LedgerKind, lot *punchcard.PointsLot, points int64, ref, key string, at time.Time) error {
-	e := punchcard.LedgerEntry{CustomerID: p.CustomerID, Kind: kind, Points: points, LotID: lot.ID, Ref: ref, Key: key, At: at}
-	switch kind {
-	case punchcard.LedgerEarn:
-		e.From, e.To = punchcard.PointsOutside, punchcard.PointsAvailable
-		if !lot.Matured {
-			e.To = punchcard.PointsPending
-		}
-		p.Earned += points
-	case punchcard.LedgerMature:
-		e.From, e.To = punchcard.PointsPending, punchcard.PointsAvailable
-	case punchcard.LedgerHold:
-		e.From, e.To = punchcard.PointsAvailable, punchcard.PointsHeld
-	case punchcard.LedgerCapture:
-		e.From, e.To = punchcard.PointsHeld, punchcard.PointsOutside
-	case punchcard.LedgerRelease:
-		e.From, e.To = punchcard.PointsHeld, punchcard.PointsAvailable
-	case punchcard.LedgerExpire:
-		e.From, e.To = punchcard.PointsAvailable, punchcard.PointsOutside
-	default:
-		return fmt.Errorf("points do not move by %q", kind)
+// move adds one ledger entry and moves the account's sums with it. The lot is one that the caller changes.
+func (b *book) move(kind punchcard.LedgerKind, from, to punchcard.PointsAccount, lot *punchcard.PointsLot, points int64, ref, key string, at time.Time) {
+	e := punchcard.LedgerEntry{CustomerID: b.p.CustomerID, Kind: kind, From: from, To: to, Points: points, Ref: ref, Key: key, At: at}
+	if lot != nil {
+		e.LotID = &lot.ID
+		b.changed[lot] = true
 	}
-	for account, sign := range map[punchcard.PointsAccount]int64{e.From: -points, e.To: points} {
-		switch account {
-		case punchcard.PointsAvailable:
-			p.Available += sign
-		case punchcard.PointsPending:
-			p.Pending += sign
-		case punchcard.PointsHeld:
-			p.Held += sign
-		case punchcard.PointsOutside:
+	b.entries = append(b.entries, e)
+	b.p.Pending += e.Moves(punchcard.PointsPending)
+	b.p.Available += e.Moves(punchcard.PointsAvailable)
+	b.p.Held += e.Moves(punchcard.PointsHeld)
+	b.p.Debt -= e.Moves(punchcard.PointsDebt)
+}
+
+// repay pays what is owed from a lot that has just become available by the last entry.
+func (b *book) repay(l *punchcard.PointsLot, at time.Time) {
+	n := min(b.p.Debt, l.Remaining)
+	if n <= 0 {
+		return
+	}
+	cause := b.entries[len(b.entries)-1]
+	l.Remaining -= n
+	b.move(punchcard.LedgerRepay, punchcard.PointsAvailable, punchcard.PointsDebt, l, n, cause.Ref, "repay/"+cause.Key, at)
+}
+
+// take takes points out of the available lots, the soonest to expire first, and answers how many it found.
+func (b *book) take(points int64, out func(l *punchcard.PointsLot, n int64)) int64 {
+	left := points
+	for _, l := range b.lots {
+		if n := min(left, l.Remaining); n > 0 && l.Matured {
+			l.Remaining -= n
+			left -= n
+			out(l, n)
 		}
 	}
-	if err := tx.db.Create(&e).Error; err != nil {
+	return points - left
+}
+
+// lot is a lot of the account, whether or not it has points left.
+func (b *book) lot(id int64) (*punchcard.PointsLot, error) {
+	for _, l := range b.lots {
+		if l.ID == id {
+			return l, nil
+		}
+	}
+	l, err := one[punchcard.PointsLot](b.tx.db.Where("id = ? AND customer_id = ?", id, b.p.CustomerID))
+	if err != nil {
+		return nil, err
+	}
+	if l == nil {
+		return nil, fmt.Errorf("lot %d is not of %s", id, b.p.CustomerID)
+	}
+	b.lots = append(b.lots, l)
+	return l, nil
+}
+
+// close writes what has happened. Where time has moved points, the account is due at once: events are to be raised of that.
+func (b *book) close() error {
+	if len(b.entries) == 0 && len(b.changed) == 0 {
+		return nil
+	}
+	if err := b.write(); err != nil {
 		return err
 	}
-	return tx.db.Save(p).Error
+	b.p.DueAt = b.due()
+	for _, e := range b.entries {
+		if e.Kind == punchcard.LedgerMature || e.Kind == punchcard.LedgerExpire {
+			b.p.DueAt = &b.tx.Now
+		}
+	}
+	return b.tx.db.Save(b.p).Error
 }
 
-// Earn gives a customer points that can be spent from matures on and live until expires (nil: for ever). key makes it happen
-// once. It answers what they have earned before and after, for milestones. The customer is locked.
+// write writes the entries and the lots.
+func (b *book) write() error {
+	if len(b.entries) > 0 {
+		if err := b.tx.db.CreateInBatches(&b.entries, 100).Error; err != nil {
+			return err
+		}
+	}
+	changed := make([]*punchcard.PointsLot, 0, len(b.changed))
+	for l := range b.changed {
+		changed = append(changed, l)
+	}
+	slices.SortFunc(changed, func(a, b *punchcard.PointsLot) int { return cmp.Compare(a.ID, b.ID) })
+	for _, l := range changed {
+		if err := b.tx.db.Save(l).Error; err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// due is when time next does something to the account.
+func (b *book) due() *time.Time {
+	next := b.p.TierDueAt
+	for _, l := range b.lots {
+		if at := lotDue(l); soonest(at, next) < 0 {
+			next = at
+		}
+	}
+	return next
+}
+
+// lotDue is when time next does something to a lot: it matures, is to be warned of, or expires.
+func lotDue(l *punchcard.PointsLot) *time.Time {
+	switch {
+	case l.Remaining == 0:
+		return nil
+	case !l.Matured:
+		return &l.MaturesAt
+	case l.ExpiresAt == nil || l.Warned:
+		return l.ExpiresAt
+	default:
+		at := l.ExpiresAt.Add(-ExpiringSoon)
+		return &at
+	}
+}
+
+// Earn gives a customer points that can be spent from matures on and live until expires (nil: for ever). What is owed is paid
+// of them first, once they can be spent. key makes it happen once. It answers what they have earned before and after. The
+// customer is locked.
 func (tx *Tx) Earn(customer string, points int64, source, ref, key string, matures time.Time, expires *time.Time) (before, after int64, err error) {
-	p, _, err := tx.settle(customer)
+	b, err := tx.book(customer)
 	if err != nil {
 		return 0, 0, err
 	}
-	before = p.Earned
+	before = b.p.Earned
+	lot, err := b.newLot(points, source, ref, matures, expires)
+	if err != nil {
+		return 0, 0, err
+	}
+	to := punchcard.PointsPending
+	if lot.Matured {
+		to = punchcard.PointsAvailable
+	}
+	b.p.Earned += points
+	b.move(punchcard.LedgerEarn, punchcard.PointsOutside, to, lot, points, ref, key, tx.Now)
+	if lot.Matured {
+		b.repay(lot, tx.Now)
+	}
+	return before, before + points, b.close()
+}
+
+// newLot stores a lot.
+func (b *book) newLot(points int64, source, ref string, matures time.Time, expires *time.Time) (*punchcard.PointsLot, error) {
 	matures = kept(matures)
 	if expires != nil {
 		e := kept(*expires)
 		expires = &e
 	}
 	lot := &punchcard.PointsLot{
-		CustomerID: customer, Points: points, Remaining: points, Matured: !matures.After(tx.Now), Source: source,
-		EarnedAt: tx.Now, MaturesAt: matures, ExpiresAt: expires,
+		CustomerID: b.p.CustomerID, Points: points, Remaining: points, Matured: !matures.After(b.tx.Now), Source: source, Ref: ref,
+		EarnedAt: b.tx.Now, MaturesAt: matures, ExpiresAt: expires,
+		// Points that live for less than the warning's time were never far from their end.
+		Warned: expires == nil || !expires.After(b.tx.Now.Add(ExpiringSoon)),
 	}
-	if err := tx.db.Create(lot).Error; err != nil {
-		return 0, 0, err
+	if err := b.tx.db.Create(lot).Error; err != nil {
+		return nil, err
 	}
-	return before, before + points, tx.move(p, punchcard.LedgerEarn, lot, points, ref, key, tx.Now)
+	b.lots = append(b.lots, lot)
+	return lot, nil
 }
 
-// EarnedSince sums what a customer earned since a moment.
+// EarnedSince sums what a customer earned since a moment, less what was taken back of that.
 func (tx *Tx) EarnedSince(customer string, since time.Time) (int64, error) {
 	var n int64
-	err := tx.db.Model(&punchcard.PointsLot{}).Select("COALESCE(SUM(points), 0)").
-		Where("customer_id = ? AND earned_at > ?", customer, since).Scan(&n).Error
+	err := tx.db.Model(&punchcard.PointsLot{}).Select("CAST(COALESCE(SUM(points - reversed), 0) AS bigint)").
+		Where("customer_id = ? AND earned_at > ? AND source <> ?", customer, since, punchcard.LotAdjusted).Scan(&n).Error
 	return n, err
 }
 
-// ReasonNotEnoughPoints is the reason of a hold's refusal.
+// FirstEarnedSince is when the first of the points that EarnedSince sums were earned; nil when there are none.
+func (tx *Tx) FirstEarnedSince(customer string, since time.Time) (*time.Time, error) {
+	l, err := one[punchcard.PointsLot](tx.db.Where("customer_id = ? AND earned_at > ? AND source <> ? AND points > reversed", customer, since, punchcard.LotAdjusted).
+		Order("earned_at").Limit(1))
+	if err != nil || l == nil {
+		return nil, err
+	}
+	return &l.EarnedAt, nil
+}
+
+// ReasonNotEnoughPoints is the reason of a hold's refusal, and of an adjustment's.
 const ReasonNotEnoughPoints = "not_enough_points"
 
-// Hold sets points aside for a grant, the soonest to expire first. The error is CodeConflict with ReasonNotEnoughPoints when
+func notEnough(balance, needed int64) error {
+	return punchcard.Errorf(punchcard.CodeConflict, "the balance is %d points; %d are needed", balance, needed).Because(ReasonNotEnoughPoints)
+}
+
+// Hold sets points aside for a grant, the soonest to expire first. Points that expire meanwhile are still good for the grant,
+// and live for grace when they are given back after their time. The error is CodeConflict with ReasonNotEnoughPoints when
 // the balance does not reach. The customer is locked.
-func (tx *Tx) Hold(grant *punchcard.Grant, points int64) error {
-	p, lots, err := tx.settle(grant.CustomerID)
+func (tx *Tx) Hold(grant *punchcard.Grant, points int64, grace time.Duration) error {
+	b, err := tx.book(grant.CustomerID)
 	if err != nil {
 		return err
 	}
-	if p.Available < points {
-		return punchcard.Errorf(punchcard.CodeConflict, "the balance is %d points; %d are needed", p.Available, points).Because(ReasonNotEnoughPoints)
+	if b.p.Available < points {
+		return notEnough(b.p.Available, points)
 	}
 	hold := punchcard.PointsHold{
 		GrantID: grant.ID, CustomerID: grant.CustomerID, Points: points, Parts: []punchcard.HoldPart{},
-		Status: punchcard.GrantHeld, CreatedAt: tx.Now,
+		Status: punchcard.GrantHeld, CreatedAt: tx.Now, Grace: grace,
 	}
-	left := points
-	for _, l := range lots {
-		if left == 0 {
-			break
-		}
-		if !l.Matured {
-			continue
-		}
-		take := min(left, l.Remaining)
-		l.Remaining -= take
-		left -= take
-		hold.Parts = append(hold.Parts, punchcard.HoldPart{Lot: l.ID, Points: take})
-		if err := tx.db.Save(l).Error; err != nil {
-			return err
-		}
-		if err := tx.move(p, punchcard.LedgerHold, l, take, grant.ID, fmt.Sprintf("hold/%s/%d", grant.ID, l.ID), tx.Now); err != nil {
-			return err
-		}
+	took := b.take(points, func(l *punchcard.PointsLot, n int64) {
+		hold.Parts = append(hold.Parts, punchcard.HoldPart{Lot: l.ID, Points: n})
+		b.move(punchcard.LedgerHold, punchcard.PointsAvailable, punchcard.PointsHeld, l, n, grant.ID, fmt.Sprintf("hold/%s/%d", grant.ID, l.ID), tx.Now)
+	})
+	if took != points {
+		return fmt.Errorf("the lots of %s hold %d points less than its balance", grant.CustomerID, points-took)
 	}
-	if left != 0 {
-		return fmt.Errorf("the lots of %s hold %d points less than its balance", grant.CustomerID, left)
+	if err := b.close(); err != nil {
+		return err
 	}
 	return tx.db.Create(&hold).Error
 }
@@ -224,24 +329,36 @@ func (tx *Tx) endHold(grant *punchcard.Grant, kind punchcard.LedgerKind, status 
 	if err != nil || hold == nil {
 		return err
 	}
-	p, err := tx.account(grant.CustomerID)
+	b, err := tx.book(grant.CustomerID)
 	if err != nil {
 		return err
 	}
+	to := punchcard.PointsOutside
+	if kind == punchcard.LedgerRelease {
+		to = punchcard.PointsAvailable
+	}
 	for _, part := range hold.Parts {
-		lot, err := one[punchcard.PointsLot](tx.db.Where("id = ?", part.Lot))
+		lot, err := b.lot(part.Lot)
 		if err != nil {
 			return err
 		}
-		if kind == punchcard.LedgerRelease {
-			lot.Remaining += part.Points
-			if err := tx.db.Save(lot).Error; err != nil {
-				return err
+		b.move(kind, punchcard.PointsHeld, to, lot, part.Points, grant.ID, fmt.Sprintf("%s/%s/%d", kind, grant.ID, lot.ID), tx.Now)
+		if kind != punchcard.LedgerRelease {
+			continue
+		}
+		lot.Remaining += part.Points
+		if lot.ExpiresAt != nil && !lot.ExpiresAt.After(tx.Now) {
+			// Once for a lot: who asks and cancels again and again does not keep points alive.
+			until := tx.Now
+			if !lot.Graced {
+				until = kept(tx.Now.Add(hold.Grace))
 			}
+			lot.ExpiresAt, lot.Graced = &until, true
 		}
-		if err := tx.move(p, kind, lot, part.Points, grant.ID, fmt.Sprintf("%s/%s/%d", kind, grant.ID, lot.ID), tx.Now); err != nil {
-			return err
-		}
+		b.repay(lot, tx.Now)
+	}
+	if err := b.close(); err != nil {
+		return err
 	}
 	hold.Status = status
 	return tx.db.Save(hold).Error

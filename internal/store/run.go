@@ -52,6 +52,13 @@ func (tx *Tx) OpenRuns(customer string) ([]*punchcard.Run, error) {
 	return list[*punchcard.Run](tx.db.Clauses(lock).Where("customer_id = ? AND ended_at IS NULL", customer).Order("started_at, id"))
 }
 
+// OpenVersions are the versions of the program that runs under way are pinned to.
+func (tx *Tx) OpenVersions() ([]int, error) {
+	var versions []int
+	err := tx.db.Model(&punchcard.Run{}).Where("ended_at IS NULL").Distinct("version").Pluck("version", &versions).Error
+	return versions, err
+}
+
 // LastEnd is when the customer's last run of a journey and key ended, nil when none did.
 func (tx *Tx) LastEnd(journey, customer, key string) (*time.Time, error) {
 	r, err := one[punchcard.Run](tx.db.Where("journey = ? AND customer_id = ? AND key = ? AND ended_at IS NOT NULL", journey, customer, key).

@@ -376,10 +376,18 @@ func TestQueriesUseIndexes(t *testing.T) {
 			"CountGrants":     {"grants_", func(tx *store.Tx) error { _, err := tx.CountGrants("r", "", monday); return err }},
 			"Ledger":          {"ledger_entries_customer", func(tx *store.Tx) error { _, err := tx.Ledger("cus_1", 0, 10); return err }},
 			"EarnedSince":     {"points_lots_earned", func(tx *store.Tx) error { _, err := tx.EarnedSince("cus_1", monday); return err }},
-			"Identities":      {"identities_customer", func(tx *store.Tx) error { _, err := tx.Identities("cus_1"); return err }},
-			"RunOfRequest":    {"runs_request", func(tx *store.Tx) error { _, err := tx.RunOfRequest("hash"); return err }},
-			"RedemptionOf":    {"redemptions_request", func(tx *store.Tx) error { _, err := tx.RedemptionOfRequest("hash"); return err }},
-			"Total":           {"event_", func(tx *store.Tx) error { _, err := tx.Total("cus_1", "e", "", time.Hour); return err }},
+			"FirstEarned":     {"points_lots_earned", func(tx *store.Tx) error { _, err := tx.FirstEarnedSince("cus_1", monday); return err }},
+			"DueAccounts": {"points_due", func(tx *store.Tx) error {
+				_, err := tx.DueAccounts(store.DueAccount{CustomerID: "cus_1", DueAt: monday}, 10)
+				return err
+			}},
+			"NextDue":      {"points_due", func(tx *store.Tx) error { _, err := tx.NextDue(); return err }},
+			"Origins":      {"points_origins_value", func(tx *store.Tx) error { _, err := tx.Origins("cus_1", "e", "p", "v"); return err }},
+			"Waiting":      {"points_reversals_waiting", func(tx *store.Tx) error { _, err := tx.WaitingReversals("cus_1", "e", "p", "v"); return err }},
+			"Identities":   {"identities_customer", func(tx *store.Tx) error { _, err := tx.Identities("cus_1"); return err }},
+			"RunOfRequest": {"runs_request", func(tx *store.Tx) error { _, err := tx.RunOfRequest("hash"); return err }},
+			"RedemptionOf": {"redemptions_request", func(tx *store.Tx) error { _, err := tx.RedemptionOfRequest("hash"); return err }},
+			"Total":        {"event_", func(tx *store.Tx) error { _, err := tx.Total("cus_1", "e", "", time.Hour); return err }},
 		} {
 			plan := plans(name, want.run)
 			require.Contains(h.t, plan, want.index, "%s:\n%s", name, plan)
