@@ -157,7 +157,7 @@ func readShared(raw json.RawMessage) []SharedContact {
 			continue
 		}
 		name := f.object("name")
-		card := SharedContact{Name: name.text("formatted_name", "first_name"), Origin: f.text("origin")}
+		card := SharedContact{Name: name.text("formatted_name", "first_name"), Company: f.object("org").text("company"), Origin: f.text("origin")}
 		phones, _ := list(f["phones"])
 		for _, phone := range phones {
 			if p, ok := readFields(phone); ok {

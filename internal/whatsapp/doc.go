@@ -1,5 +1,5 @@
-// Package whatsapp speaks Meta's WhatsApp Cloud API: it sends messages, keeps templates, and reads webhooks. Its subfolder
-// simulator stands in for Meta on a machine without an account.
+// Package whatsapp speaks Meta's WhatsApp Cloud API: it sends messages, moves media, keeps templates, the profile and the
+// block list, and reads webhooks. Its subfolder simulator stands in for Meta on a machine without an account.
 //
 // # What a 200 means
 //
@@ -19,6 +19,14 @@
 // carries our own id in CallbackData, and every status echoes it. Only class Retry says that Meta did not take the
 // message: it refused before processing, or was never reached.
 //
+// SendMarketing may make two calls. The second is made only when the first was refused before it was processed, for a reason
+// that lies with the Marketing Messages API and not with the recipient; refusedByMarketing lists the codes and why.
+//
+// # Whose rate
+//
+// A refusal of class Retry says by its Scope which bucket has to slow down: that of one recipient, of the number, or of
+// the account.
+//
 // # What an error may say
 //
 // Errors end in workflow histories, which are kept and shown. So the text of an Error is made of its code, its class and
@@ -27,6 +35,9 @@
 //
 // # Webhooks
 //
-// Verify checks the signature over the raw bytes, Parse flattens a body into updates. Parse loses nothing and stops at
-// nothing: what it does not know becomes Other, what it cannot read becomes Broken, and the neighbours go on.
+// Verify checks the signature over the raw bytes, Parse flattens a body into updates: what customers say (Inbound), how
+// messages fare (Status), who stopped marketing (Preference), what Meta does to templates (TemplateUpdate) and to the
+// account and its numbers (AccountUpdate). Parse loses nothing and stops at nothing: what it does not know becomes Other,
+// what it cannot read becomes Broken, and the neighbours go on. Within an update, what is beside the point may be odd: a
+// message with an ad that cannot be read is still a message.
 package whatsapp

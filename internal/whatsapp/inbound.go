@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -83,9 +84,10 @@ type Place struct {
 
 // SharedContact is an address card that a customer sent.
 type SharedContact struct {
-	Name   string // as it is shown; may be empty
-	Origin string // contact_request when the business asked for it; may be empty
-	Phones []SharedPhone
+	Name    string // as it is shown; may be empty
+	Company string // may be empty
+	Origin  string // contact_request when the business asked for it; may be empty
+	Phones  []SharedPhone
 }
 
 // SharedPhone is a number on an address card.
@@ -108,6 +110,9 @@ type OrderItem struct {
 	Price     string // of one, decimal, as Meta wrote it
 	Currency  string // ISO 4217
 }
+
+// kinds are the types of message that Inbound has fields for.
+const kinds = "text button interactive image video audio document sticker reaction edit revoke system location order contacts"
 
 func readInbound(raw json.RawMessage, contacts []contact) (Update, error) {
 	var m struct {
@@ -141,6 +146,14 @@ func readInbound(raw json.RawMessage, contacts []contact) (Update, error) {
 	// The words count even where what they answer, or where they came from, cannot be told.
 	in.readContext(f.object("context"))
 	in.Referral = readReferral(f.object("referral"))
+	if in.Type == "" { // seen in the wild: what was said still tells
+		for kind := range strings.FieldsSeq(kinds) {
+			if f[kind] != nil {
+				in.Type = kind
+				break
+			}
+		}
+	}
 	if err := in.readContent(in.Type, f); err != nil {
 		return Update{}, fmt.Errorf("message content: %w", err)
 	}

@@ -24,7 +24,7 @@ func texts(in Inbound) string {
 		all = append(all, p.Name, p.Address, p.URL)
 	}
 	for _, c := range in.Contacts {
-		all = append(all, c.Name, c.Origin)
+		all = append(all, c.Name, c.Company, c.Origin)
 		for _, p := range c.Phones {
 			all = append(all, p.Text, p.Phone, p.UserID)
 		}
@@ -59,7 +59,7 @@ func TestParseContents(t *testing.T) {
 		mia(Inbound{ID: "wamid.nowhere", Type: "location"}),
 		mia(Inbound{ID: "wamid.oddplace", Type: "location"}),
 		mia(Inbound{ID: "wamid.card", Type: "contacts", Contacts: []SharedContact{
-			{Name: "Bo Berg", Phones: []SharedPhone{{"+45 88 88 88 88", "+4588888888", "DK.8"}, {"12", "", ""}}},
+			{Name: "Bo Berg", Company: "Berg ApS", Phones: []SharedPhone{{"+45 88 88 88 88", "+4588888888", "DK.8"}, {"12", "", ""}}},
 			{Origin: "contact_request", Phones: []SharedPhone{{"+45 20 12 34 56", "+4520123456", ""}}},
 		}}),
 		mia(Inbound{ID: "wamid.order", Type: "order", Order: &Order{CatalogID: "194", Items: []OrderItem{
@@ -75,6 +75,8 @@ func TestParseContents(t *testing.T) {
 		mia(Inbound{ID: "wamid.edit", Type: "edit", Concerns: "wamid.O", Text: "stop"}),
 		mia(Inbound{ID: "wamid.editimage", Type: "edit", Concerns: "wamid.O", MediaID: "83", Caption: "new"}),
 		mia(Inbound{ID: "wamid.editedit", Type: "edit", Concerns: "wamid.O"}),
+		mia(Inbound{ID: "wamid.untyped", Type: "location", Location: &Place{Latitude: 55.5, Longitude: 12.5}}),
+		mia(Inbound{ID: "wamid.plain", Type: "unsupported", Errors: []Problem{{131051, "Unsupported", "not supported"}}}),
 		mia(Inbound{ID: "wamid.revoke", Type: "revoke", Concerns: "wamid.O"}),
 		{
 			ID: "wamid.newid", Type: "system", At: at, UserID: "DK.6", Text: "changed",

@@ -123,6 +123,7 @@ func readProblems(raw json.RawMessage) []Problem {
 			Code    loose `json:"code"`
 			Title   loose `json:"title"`
 			Message loose `json:"message"`
+			Plain   loose `json:"details"` // as it was before v16
 			Data    struct {
 				Details loose `json:"details"`
 			} `json:"error_data"`
@@ -132,7 +133,7 @@ func readProblems(raw json.RawMessage) []Problem {
 		if err != nil {
 			code = CodeNone
 		}
-		out = append(out, Problem{Code: code, Title: firstOf(string(e.Title), string(e.Message)), Details: string(e.Data.Details)})
+		out = append(out, Problem{Code: code, Title: firstOf(string(e.Title), string(e.Message)), Details: firstOf(string(e.Data.Details), string(e.Plain))})
 	}
 	return out
 }
