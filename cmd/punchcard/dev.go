@@ -196,6 +196,9 @@ func (d *dev) wipe(ctx context.Context, path string) error {
 			}
 		}
 	}
+	if err := os.RemoveAll(filepath.Join(d.Data, filePhone+simulator.MediaSuffix)); err != nil {
+		return fmt.Errorf("begin anew: %w", err)
+	}
 	return nil
 }
 

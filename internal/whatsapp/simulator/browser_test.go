@@ -61,7 +61,7 @@ func TestPageInBrowser(t *testing.T) {
 		chromedp.Click(chromedp.CSS("#add button")),
 		chromedp.WaitVisible(chromedp.CSS("#text")),
 		chromedp.SendKeys(chromedp.CSS("#text"), attack),
-		chromedp.Click(chromedp.CSS("#write button")),
+		chromedp.Click(chromedp.CSS("#write .send")),
 		chromedp.WaitVisible(chromedp.CSS("#chat li.mine .text")),
 	))
 	in := w.receiver.inbound(t)

@@ -23,6 +23,9 @@ type fact struct {
 	Gone     *templateKey    `json:"gone,omitempty"` // a template that was deleted
 	Limits   *Limits         `json:"limits,omitempty"`
 	Account  *account        `json:"account,omitempty"`
+
+	Media *mediaFact `json:"media,omitempty"`
+	Edit  *editFact  `json:"edit,omitempty"`
 }
 
 // takenFact is a webhook that the receiver took.
@@ -31,14 +34,15 @@ type takenFact struct {
 	Number int64  `json:"number"`
 }
 
-// personFact is a person added, or given another name.
+// personFact is a person added, or what changed about one.
 type personFact struct {
-	Phone string `json:"phone"`
-	Name  string `json:"name,omitempty"`
-
-	Stopped  *bool `json:"stopped,omitempty"`  // whether they stopped marketing in WhatsApp itself
-	Blocked  *bool `json:"blocked,omitempty"`  // whether they blocked the business
-	Reported bool  `json:"reported,omitempty"` // they reported the business
+	Phone    string `json:"phone"`
+	Name     string `json:"name,omitempty"`
+	Language string `json:"language,omitempty"` // of their phone
+	Number   string `json:"number,omitempty"`   // their new phone number
+	Stopped  *bool  `json:"stopped,omitempty"`  // whether they stopped marketing in WhatsApp itself
+	Blocked  *bool  `json:"blocked,omitempty"`  // whether they blocked the business
+	Reported bool   `json:"reported,omitempty"` // they reported the business
 }
 
 // statusFact is a message that got further.
@@ -70,6 +74,11 @@ type person struct {
 	arrived time.Time // when they last came by an ad and were not answered yet
 	entered time.Time // when the answer to that opened the free entry point
 	opened  time.Time // when a template last reached them outside the service window
+
+	Language string // of their phone: en, da or de; empty is the page's
+	Reports  int    // how often they reported the business
+	line     string // the key of their webhooks' queue: their first number, so that a change of number changes no order
+	rev      uint64 // the version at which the page last had something new to show of them
 }
 
 // The directions of a message, as the business sees them.
@@ -88,6 +97,8 @@ const (
 
 // message is one message of a chat.
 type message struct {
+	personal // what the person side adds
+
 	ID           string         `json:"id"` // wamid
 	Phone        string         `json:"phone"`
 	Direction    string         `json:"direction"`
@@ -110,8 +121,6 @@ type message struct {
 	At           time.Time      `json:"at"`
 	Status       string         `json:"status"`
 	Problem      *messageFailed `json:"problem,omitempty"`
-
-	Referral *referral `json:"referral,omitempty"`
 
 	// What only some types have. A reaction's emoji is its Text, empty when it is taken back, and ReplyTo is what it is about.
 	Interactive string        `json:"interactive,omitempty"` // which kind of interactive message: button, list, cta_url
@@ -193,19 +202,16 @@ func rank(status string) int {
 
 // apply makes a fact true. It is the only thing that changes what the simulator knows, at work and at replay alike.
 func (s *Simulator) apply(f fact) {
-	s.version++
+	s.bump()
 	if p := f.Person; p != nil {
-		who := s.person(p.Phone)
-		if p.Name != "" {
-			who.Name = p.Name
-		}
-		if p.Stopped != nil {
-			who.Stopped = *p.Stopped
-		}
-		if p.Blocked != nil {
-			who.Blocked = *p.Blocked
-		}
+		s.applyPerson(*p)
 		s.feedback(*p)
+	}
+	if f.Media != nil {
+		s.applyMedia(*f.Media)
+	}
+	if f.Edit != nil {
+		s.applyEdit(*f.Edit)
 	}
 	if t := f.Template; t != nil {
 		s.applyTemplate(t)
@@ -227,12 +233,14 @@ func (s *Simulator) apply(f fact) {
 			if was == held {
 				s.moved(s.person(m.Phone), m)
 			}
+			s.touch(m)
 		}
 	}
 	if m := f.Message; m != nil {
 		who := s.person(m.Phone)
 		s.messages[m.ID] = m
 		who.chat = append(who.chat, m)
+		s.shown(who, m)
 		if m.Direction == out {
 			who.typing = time.Time{}
 		}
@@ -256,6 +264,7 @@ func (s *Simulator) person(phone string) *person {
 		return p
 	}
 	p := s.lookUp(phone)
+	p.line, p.rev = phone, s.version
 	s.people[phone], s.userIDs[p.UserID] = p, p
 	s.order = append(s.order, p)
 	return p
@@ -292,5 +301,3 @@ func newMessageID() string {
 	_, _ = rand.Read(b[:]) // never fails
 	return "wamid.HBg" + base64.StdEncoding.EncodeToString(b[:])
 }
-
-type referral struct{}

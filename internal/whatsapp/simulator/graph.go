@@ -78,17 +78,27 @@ func noObject(method, id string) *graphError {
 
 // graph is what every request to the Graph side passes: the form of the version, and the token.
 func (s *Simulator) graph(next func(http.ResponseWriter, *http.Request) *graphError) http.HandlerFunc {
+	return s.graphUpTo(maxGraphBody, next)
+}
+
+// authorized tells whether a request has the Graph token.
+func (s *Simulator) authorized(r *http.Request) bool {
+	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	return ok && subtle.ConstantTimeCompare([]byte(token), []byte(s.opt.Token)) == 1
+}
+
+// graphUpTo is graph for bodies of other lengths.
+func (s *Simulator) graphUpTo(longest int64, next func(http.ResponseWriter, *http.Request) *graphError) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if !versionForm.MatchString(r.PathValue("version")) {
 			http.NotFound(w, r)
 			return
 		}
-		token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-		if !ok || subtle.ConstantTimeCompare([]byte(token), []byte(s.opt.Token)) != 1 {
+		if !s.authorized(r) {
 			wrongToken.write(w)
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, maxGraphBody)
+		r.Body = http.MaxBytesReader(w, r.Body, longest)
 		if err := next(w, r); err != nil {
 			err.write(w)
 		}

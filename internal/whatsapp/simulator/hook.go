@@ -59,6 +59,7 @@ func (s *Simulator) dequeue(t takenFact) {
 	}
 	if m := s.messages[q.pending[0].Message]; m != nil && rank(delivered) > rank(m.Status) {
 		m.Status = delivered
+		s.touch(m)
 	}
 	q.pending = q.pending[1:]
 }
@@ -67,6 +68,7 @@ func (s *Simulator) dequeue(t takenFact) {
 func (s *Simulator) Run(ctx context.Context) error {
 	ctx, cancel := s.background(ctx)
 	defer cancel()
+	defer s.ending.Do(func() { close(s.over) })
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	if s.opt.VerifyToken != "" {
@@ -233,7 +235,7 @@ func (s *Simulator) hook(n int, phone, messageID, field string, value any) hook 
 		"object": "whatsapp_business_account",
 		"entry":  []object{{"id": s.opt.AccountID, "changes": []object{{"field": field, "value": value}}}},
 	})
-	return hook{Number: s.hooks + int64(n) + 1, Phone: phone, Message: messageID, Body: string(escape(body))}
+	return hook{Number: s.hooks + int64(n) + 1, Phone: s.line(phone), Message: messageID, Body: string(escape(body))}
 }
 
 // accountHook numbers a webhook of the account's own. Only these say when they are about. The caller holds mu.
@@ -288,7 +290,7 @@ func (s *Simulator) inboundHook(n int, who *person, m *message) hook {
 	content := object{
 		"id": m.ID, "from": digits(who.Phone), "from_user_id": who.UserID, "timestamp": unix(m.At), "type": m.Type,
 	}
-	if m.ReplyTo != "" {
+	if m.ReplyTo != "" && m.Type != "reaction" { // which names it inside
 		from := digits(s.opt.BusinessPhone)
 		if quoted := s.messages[m.ReplyTo]; quoted != nil && quoted.Direction == in {
 			from = digits(who.Phone)
@@ -311,6 +313,11 @@ func (s *Simulator) inboundHook(n int, who *person, m *message) hook {
 			}
 		}
 		content["interactive"] = object{"type": kind, kind: answer}
+	default:
+		content[m.Type] = s.personContent(m)
+	}
+	if m.Referral != nil {
+		content["referral"] = m.Referral.content()
 	}
 	return s.hook(n, who.Phone, m.ID, "messages", s.messagesValue(who, true, "messages", content))
 }

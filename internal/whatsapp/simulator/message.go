@@ -304,8 +304,7 @@ func (s *Simulator) markRead(body map[string]json.RawMessage, req request) (obje
 		if t.Type != "text" {
 			return nil, invalid("Param typing_indicator['type'] must be text.")
 		}
-		s.people[m.Phone].typing = time.Now().Add(longestTyping)
-		s.version++
+		s.types(m.Phone)
 	}
 	var f fact
 	for _, earlier := range s.people[m.Phone].chat {

@@ -21,8 +21,12 @@ func (s *Simulator) number() object {
 	}
 }
 
-// getObject answers what an id is: a template, or the business's number.
+// getObject answers what an id is: a file, a template, or the business's number.
 func (s *Simulator) getObject(w http.ResponseWriter, r *http.Request) *graphError {
+	if m := s.findMedia(r.PathValue("id")); m != nil {
+		s.answerMedia(w, r, m)
+		return nil
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.settle()

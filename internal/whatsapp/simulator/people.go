@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -93,6 +94,11 @@ type personView struct {
 	Unread int        `json:"unread"`            // messages that the phone page has not shown
 	LastAt *time.Time `json:"last_at,omitempty"` // of the newest message
 	Last   string     `json:"last"`              // its text
+
+	Language  string `json:"language,omitempty"`  // of their phone, when they chose one
+	Marketing string `json:"marketing,omitempty"` // stop, when they stopped marketing in WhatsApp itself
+	Blocked   bool   `json:"blocked,omitempty"`   // they blocked the business
+	Reports   int    `json:"reports,omitempty"`   // how often they reported it
 }
 
 // messageView is a message as the person side shows it. Direction is the business's: in is what the customer wrote.
@@ -111,6 +117,16 @@ type messageView struct {
 	Link       string         `json:"link,omitempty"`
 	ReplyTo    string         `json:"reply_to,omitempty"`
 	Error      *messageFailed `json:"error,omitempty"`
+
+	File      *file             `json:"file,omitempty"`
+	Place     *place            `json:"place,omitempty"`
+	Contacts  []contactCard     `json:"contacts,omitempty"`
+	Offer     *offer            `json:"offer,omitempty"`
+	Cards     []card            `json:"cards,omitempty"`
+	Referral  *referral         `json:"referral,omitempty"`  // the ad that the person came by
+	Reactions map[string]string `json:"reactions,omitempty"` // the emoji, by the direction of whoever reacted
+	Edited    bool              `json:"edited,omitempty"`
+	Revoked   bool              `json:"revoked,omitempty"` // the person deleted it for everyone
 }
 
 func viewMessage(m *message) messageView {
@@ -118,15 +134,22 @@ func viewMessage(m *message) messageView {
 		ID: m.ID, Direction: m.Direction, Type: m.Type, Template: ourName(m.Template), Text: m.Text, Header: m.Header, Footer: m.Footer,
 		Status: m.Status, At: m.At, Buttons: append([]button{}, m.Buttons...), ListButton: m.ListButton, Link: m.Link,
 		ReplyTo: m.ReplyTo, Error: m.Problem,
+		File: m.File, Place: m.Place, Contacts: m.Contacts, Offer: m.Offer, Cards: m.Cards,
+		Referral: m.Referral, Reactions: maps.Clone(m.reacted), Edited: m.Edited, Revoked: m.Revoked,
 	}
 }
 
 // viewPerson is a person and their newest message. The caller holds mu.
 func viewPerson(p *person) personView {
-	v := personView{Phone: p.Phone, Name: p.Name, UserID: p.UserID}
+	v := personView{
+		Phone: p.Phone, Name: p.Name, UserID: p.UserID, Language: p.Language, Blocked: p.Blocked, Reports: p.Reports,
+	}
+	if p.Stopped {
+		v.Marketing = "stop"
+	}
 	for _, m := range p.chat {
-		if m.Status == failed {
-			continue // it never reached the phone
+		if !reached(m) {
+			continue
 		}
 		if m.Direction == out && m.Type != "reaction" && m.Status != read {
 			v.Unread++
@@ -146,11 +169,12 @@ func (s *Simulator) getPeople(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, object{"items": items})
 }
 
-// postPerson adds a phone, or gives it another name.
+// postPerson adds a phone, or gives it another name or language.
 func (s *Simulator) postPerson(w http.ResponseWriter, r *http.Request) {
 	var body struct {
-		Phone string `json:"phone"`
-		Name  string `json:"name"`
+		Phone    string `json:"phone"`
+		Name     string `json:"name"`
+		Language string `json:"language"`
 	}
 	if !readPerson(w, r, &body) {
 		return
@@ -167,12 +191,15 @@ func (s *Simulator) postPerson(w http.ResponseWriter, r *http.Request) {
 	case utf8.RuneCountInString(name) > 100:
 		problem(w, http.StatusBadRequest, "name must be at most 100 characters long")
 		return
+	case body.Language != "" && words[body.Language] == nil:
+		problem(w, http.StatusBadRequest, "language must be one of "+strings.Join(languages(), ", "))
+		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	had := s.people[phone]
-	if had == nil || (name != "" && name != had.Name) {
-		if s.commit(fact{Person: &personFact{Phone: phone, Name: name}}) != nil {
+	if had == nil || (name != "" && name != had.Name) || (body.Language != "" && body.Language != had.Language) {
+		if s.commit(fact{Person: &personFact{Phone: phone, Name: name, Language: body.Language}}) != nil {
 			problem(w, http.StatusInternalServerError, "the journal cannot be written")
 			return
 		}
@@ -203,23 +230,31 @@ func (s *Simulator) getChat(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, object{"items": items})
 }
 
-// postChat is a person who writes, or presses a button.
+// postChat is a person who writes, presses a button, or says where they are.
 func (s *Simulator) postChat(w http.ResponseWriter, r *http.Request) {
 	phone, ok := phoneOf(w, r)
 	if !ok {
 		return
 	}
 	var body struct {
-		Text    *string `json:"text"`
-		Press   *string `json:"press"`
-		ReplyTo string  `json:"reply_to"`
+		Text     *string   `json:"text"`
+		Press    *string   `json:"press"`
+		Location *place    `json:"location"`
+		Referral *referral `json:"referral"`
+		ReplyTo  string    `json:"reply_to"`
 	}
 	if !readPerson(w, r, &body) {
 		return
 	}
+	kinds := 0
+	for _, has := range []bool{body.Text != nil, body.Press != nil, body.Location != nil} {
+		if has {
+			kinds++
+		}
+	}
 	switch {
-	case (body.Text == nil) == (body.Press == nil):
-		problem(w, http.StatusBadRequest, "exactly one of text and press is needed")
+	case kinds != 1:
+		problem(w, http.StatusBadRequest, "exactly one of text, press and location is needed")
 		return
 	case body.Text != nil && strings.TrimSpace(*body.Text) == "":
 		problem(w, http.StatusBadRequest, "text must not be empty")
@@ -227,28 +262,67 @@ func (s *Simulator) postChat(w http.ResponseWriter, r *http.Request) {
 	case body.Text != nil && utf8.RuneCountInString(*body.Text) > 4096:
 		problem(w, http.StatusBadRequest, "text must be at most 4096 characters long")
 		return
-	case phone == s.opt.BusinessPhone:
-		problem(w, http.StatusConflict, "that is the business's own number")
+	case body.Location != nil && body.Location.problem() != "":
+		problem(w, http.StatusBadRequest, body.Location.problem())
+		return
+	case body.Referral != nil && body.Text == nil:
+		problem(w, http.StatusBadRequest, "referral goes with a text")
+		return
+	case body.Referral != nil && body.Referral.complete() != "":
+		problem(w, http.StatusBadRequest, body.Referral.complete())
 		return
 	}
+	m := &message{ReplyTo: body.ReplyTo}
+	m.Referral = body.Referral
+	switch {
+	case body.Text != nil:
+		m.Type, m.Text = "text", *body.Text
+	case body.Location != nil:
+		m.Type, m.Place = "location", body.Location
+		m.Header, m.Text, m.Link = m.Place.Name, m.Place.Address, m.Place.geo()
+	default:
+		m.Payload = *body.Press // the label, until press finds what is meant
+	}
+	s.write(w, phone, m, fact{})
+}
+
+// mayWrite tells why a person may not write, or nothing when they may. The caller holds mu.
+func (s *Simulator) mayWrite(phone, replyTo string) string {
+	if phone == s.opt.BusinessPhone {
+		return "that is the business's own number"
+	}
+	if who := s.people[phone]; who != nil && who.Blocked {
+		return "this person has blocked the business: they must unblock it to write"
+	}
+	if quoted := s.messages[replyTo]; replyTo != "" && (quoted == nil || quoted.Phone != phone || !reached(quoted)) {
+		return "reply_to is no message of this chat"
+	}
+	return ""
+}
+
+// write commits what a person wrote or pressed, with what else is in the fact, and answers with it. A message without a type
+// is a press of the button in its payload.
+func (s *Simulator) write(w http.ResponseWriter, phone string, m *message, with fact) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	who := s.lookUp(phone)
-	m := &message{ID: newMessageID(), Phone: phone, Direction: in, ReplyTo: body.ReplyTo, At: s.now(), Status: sent}
-	if quoted := s.messages[body.ReplyTo]; body.ReplyTo != "" && (quoted == nil || quoted.Phone != phone || quoted.Status == failed) {
-		problem(w, http.StatusConflict, "reply_to is no message of this chat")
-		return
-	}
-	if body.Text != nil {
-		m.Type, m.Text = "text", *body.Text
-	} else if why := press(who, *body.Press, m); why != "" {
+	if why := s.mayWrite(phone, m.ReplyTo); why != "" {
 		problem(w, http.StatusConflict, why)
 		return
 	}
+	who := s.lookUp(phone)
+	m.ID, m.Phone, m.Direction, m.At, m.Status = newMessageID(), phone, in, s.now(), sent
+	if m.Type == "" {
+		label := m.Payload
+		m.Payload = ""
+		if why := press(who, label, m); why != "" {
+			problem(w, http.StatusConflict, why)
+			return
+		}
+	}
 	// Whoever answers has the chat open.
 	f := s.readFact(who)
-	f.Message = m
-	f.Hooks = append(f.Hooks, s.inboundHook(len(f.Hooks), who, m))
+	f.Message, f.Media = m, with.Media
+	f.Hooks = append(f.Hooks, s.messageHook(len(f.Hooks), who, m, f.Media))
 	if s.commit(f) != nil {
 		problem(w, http.StatusInternalServerError, "the journal cannot be written")
 		return
@@ -262,17 +336,21 @@ func press(who *person, label string, m *message) string {
 	label = strings.TrimSpace(label)
 	why := "no message has a button " + label
 	for _, shown := range slices.Backward(who.chat) {
-		if shown.Direction != out || shown.Status == failed || (m.ReplyTo != "" && shown.ID != m.ReplyTo) {
+		if shown.Direction != out || !reached(shown) || (m.ReplyTo != "" && shown.ID != m.ReplyTo) {
 			continue
 		}
-		at := slices.IndexFunc(shown.Buttons, func(b button) bool { return b.ID != "" && b.ID == label })
+		buttons := slices.Clone(shown.Buttons)
+		for _, c := range shown.Cards {
+			buttons = append(buttons, c.Buttons...)
+		}
+		at := slices.IndexFunc(buttons, func(b button) bool { return b.ID != "" && b.ID == label })
 		if at < 0 {
-			at = slices.IndexFunc(shown.Buttons, func(b button) bool { return strings.EqualFold(b.Title, label) })
+			at = slices.IndexFunc(buttons, func(b button) bool { return strings.EqualFold(b.Title, label) })
 		}
 		if at < 0 {
 			continue
 		}
-		b := shown.Buttons[at]
+		b := buttons[at]
 		if b.Kind != reply {
 			why = "the button " + b.Title + " sends nothing to the business"
 			continue
@@ -291,7 +369,7 @@ func press(who *person, label string, m *message) string {
 func (s *Simulator) readFact(who *person) fact {
 	var f fact
 	for _, m := range who.chat {
-		if m.Direction == out && m.Type != "reaction" && rank(m.Status) < rank(read) {
+		if m.Direction == out && m.Type != "reaction" && m.Status == delivered {
 			f.Statuses = append(f.Statuses, statusFact{ID: m.ID, Status: read})
 			f.Hooks = append(f.Hooks, s.statusHook(len(f.Hooks), m, read))
 		}

@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -39,6 +40,8 @@ type Simulator struct {
 	http    *http.Client
 	closed  chan struct{} // closed by Close
 	closing sync.Once
+	over    chan struct{} // closed when Run ends: pages that wait need wait no longer
+	ending  sync.Once
 	wake    chan struct{} // has a token when Run may have something to deliver
 
 	mu         sync.Mutex
@@ -54,6 +57,10 @@ type Simulator struct {
 	ready      []*queue          // queues with something to deliver and nobody at it
 	hooks      int64             // the number of the last webhook
 	version    uint64            // grows with every fact; tells the page what is new
+	changed    chan struct{}     // closed when version grows, and then made anew
+	epoch      string            // of this process's versions
+	media      map[string]*storedMedia
+	mediaBytes map[string][]byte // of media that is not committed yet, where there is no journal
 	faults     []fault
 	limits     Limits
 	account    account
@@ -82,7 +89,8 @@ func New(opt Options) (*Simulator, error) {
 	}
 	s := &Simulator{
 		opt: opt, log: opt.Logger, http: opt.HTTP, webhookURL: opt.WebhookURL,
-		closed: make(chan struct{}), wake: make(chan struct{}, 1),
+		closed: make(chan struct{}), over: make(chan struct{}), wake: make(chan struct{}, 1),
+		changed: make(chan struct{}), epoch: rand.Text()[:8], media: map[string]*storedMedia{}, mediaBytes: map[string][]byte{},
 		people: map[string]*person{}, userIDs: map[string]*person{}, messages: map[string]*message{},
 		templates: map[templateKey]*storedTemplate{}, queues: map[string]*queue{},
 	}
@@ -145,12 +153,22 @@ func (s *Simulator) Handler() http.Handler {
 	mux.HandleFunc("DELETE /{version}/{id}/block_users", s.graph(s.blockUsers))
 	mux.HandleFunc("GET /{version}/{id}", s.graph(s.getObject))
 	mux.HandleFunc("POST /{version}/{id}", s.graph(s.postObject))
+	mux.HandleFunc("POST /{version}/{id}/media", s.graphUpTo(maxMedia, s.postMedia))
+	mux.HandleFunc("DELETE /{version}/{id}", s.graph(s.deleteMedia))
+	mux.HandleFunc("GET /media/{id}", s.downloadMedia)
 	// The person side and faults: nobody's pages but our own.
 	mux.HandleFunc("GET /people", s.getPeople)
 	mux.HandleFunc("POST /people", own(s.postPerson))
 	mux.HandleFunc("GET /people/{phone}/messages", s.getChat)
 	mux.HandleFunc("POST /people/{phone}/messages", own(s.postChat))
+	mux.HandleFunc("PATCH /people/{phone}/messages/{id}", own(s.patchMessage))
+	mux.HandleFunc("DELETE /people/{phone}/messages/{id}", own(s.deleteMessage))
+	mux.HandleFunc("POST /people/{phone}/media", own(s.postPersonMedia))
+	mux.HandleFunc("POST /people/{phone}/reactions", own(s.postReaction))
 	mux.HandleFunc("POST /people/{phone}/read", own(s.postRead))
+	mux.HandleFunc("POST /people/{phone}/marketing", own(s.postMarketing))
+	mux.HandleFunc("POST /people/{phone}/block", own(s.postBlock))
+	mux.HandleFunc("POST /people/{phone}/number", own(s.postNumber))
 	mux.HandleFunc("GET /faults", s.getFaults)
 	mux.HandleFunc("POST /faults", own(s.postFault))
 	mux.HandleFunc("DELETE /faults", own(s.deleteFaults))
@@ -161,6 +179,8 @@ func (s *Simulator) Handler() http.Handler {
 	// The phone page.
 	mux.HandleFunc("GET /{$}", s.getPage)
 	mux.HandleFunc("GET /page/live", s.getLive)
+	mux.HandleFunc("GET /page/earlier", s.getEarlier)
+	mux.HandleFunc("GET /page/file", s.getPageMedia)
 	mux.Handle("GET /page/assets/phone.css", pageAssets)
 	mux.Handle("GET /page/assets/phone.js", pageAssets)
 	return mux
