@@ -30,6 +30,12 @@ const (
 	AlertPortfolioLimit AlertKind = "portfolio_limit"  // the day's customers are used up: messages wait
 )
 
+// The alerts that templates raise. The subject is the template's name at WhatsApp and its language.
+const (
+	AlertTemplateStopped  AlertKind = "template_stopped"  // WhatsApp has rejected, paused, disabled or deleted it: messages wait
+	AlertTemplateCategory AlertKind = "template_category" // WhatsApp counts it as another category than the program, or is about to
+)
+
 // Severity says how soon a person is to look at an alert.
 type Severity string
 

@@ -79,7 +79,7 @@ type RunStatus string
 // The statuses of a run.
 const (
 	RunLive  RunStatus = "live"
-	RunHeld  RunStatus = "held"  // its journey is paused; it goes on when that ends
+	RunHeld  RunStatus = "held"  // its journey is paused, or what it would send may not go; it goes on when that ends. Reason says which
 	RunStuck RunStatus = "stuck" // an effect cannot be done until something is repaired; Reason says what
 	RunEnded RunStatus = "ended"
 )

@@ -35,6 +35,7 @@ type draft struct {
 	record      punchcard.Message
 	asksConsent bool
 	stopped     bool
+	held        string // why the message waits for its template; "": it may go
 	// fill writes the words into the record and answers what goes over the wire. The error is a *notSent where a rule says no.
 	fill func() (whatsapp.Message, error)
 }
@@ -107,6 +108,11 @@ func (a *Activities) prepare(p *fence.Pass, compose func(*fence.Pass) (*draft, e
 		record.Status, record.Reason, record.RetryAt = punchcard.MessageDeferred, v.Reason, &v.Until
 		result = rules.Result{Reply: rules.ReplyDeferred, Code: v.Reason, Wait: v.Until.Sub(p.Tx.Now)}
 	case Send:
+		if d.held != "" {
+			record.Status, record.Reason, record.RetryAt = punchcard.MessageDeferred, d.held, nil
+			result = rules.Result{Reply: rules.ReplyHeld, Code: d.held}
+			break
+		}
 		words, err := d.fill()
 		var no *notSent
 		switch {
@@ -155,7 +161,13 @@ func (a *Activities) finish(ctx context.Context, in Input, id string, accepted w
 			if err != nil {
 				return rules.Result{}, err
 			}
-			result := a.outcome(p, m, accepted, sendErr)
+			result, refused, err := refusedTemplate(p, m, sendErr)
+			if err != nil {
+				return rules.Result{}, err
+			}
+			if !refused {
+				result = a.outcome(p, m, accepted, sendErr)
+			}
 			return result, p.Tx.SaveMessage(m)
 		})
 		if !store.IsOutage(err) || ctx.Err() != nil {
@@ -284,77 +296,6 @@ func gateFacts(p *fence.Pass, d *draft) (Facts, address, error) {
 		f.Handed[f.Category], err = p.Tx.SentTimes(p.Customer.ID, f.Category, p.Tx.Now.Add(-longest))
 	}
 	return f, to, err
-}
-
-// template drafts a step's template.
-func template(p *fence.Pass) (*draft, error) {
-	t := p.Program.Templates[p.Step.Template]
-	off, err := p.Tx.Off(store.SwitchTemplate, t.Name)
-	if err != nil {
-		return nil, err
-	}
-	d := &draft{asksConsent: t.AsksConsent, stopped: off}
-	d.record = punchcard.Message{Kind: "template", Template: t.Name, Category: t.Category, GrantID: carried(p)}
-	d.fill = func() (whatsapp.Message, error) {
-		env, err := p.Env()
-		if err != nil {
-			return whatsapp.Message{}, err
-		}
-		language := p.Customer.Language
-		if env, err = t.With(language, p.Step.With, env); err != nil {
-			return whatsapp.Message{}, unworded(err)
-		}
-		r, err := t.Render(language, env)
-		if err != nil {
-			return whatsapp.Message{}, unworded(err)
-		}
-		d.record.Text, d.record.Language, d.record.Version = r.Wording, r.Language, r.Name
-		return whatsapp.Message{Template: wireTemplate(r)}, nil
-	}
-	return d, nil
-}
-
-// wireTemplate is a filled-in template as the client sends it.
-func wireTemplate(r rules.Rendered) *whatsapp.TemplateMessage {
-	t := &whatsapp.TemplateMessage{Name: r.Name, Language: r.Language, Body: r.Params, Buttons: wireButtons(r.Buttons)}
-	switch {
-	case r.Header != "":
-		t.Header = &whatsapp.TemplateHeader{Text: r.Header}
-	case r.Media != nil:
-		t.Header = wireHeader(*r.Media)
-	}
-	return t
-}
-
-// wireHeader is what a template shows above its body.
-func wireHeader(m rules.RenderedMedia) *whatsapp.TemplateHeader {
-	media := &whatsapp.Media{Link: m.URL, Filename: m.Filename}
-	switch m.Format {
-	case rules.HeaderDocument:
-		return &whatsapp.TemplateHeader{Document: media}
-	case rules.HeaderLocation:
-		return &whatsapp.TemplateHeader{Location: &whatsapp.Location{
-			Latitude: m.Latitude, Longitude: m.Longitude, Name: m.Name, Address: m.Address,
-		}}
-	default:
-		return &whatsapp.TemplateHeader{Image: media}
-	}
-}
-
-// wireButtons are the values of buttons; one that has none is not named.
-func wireButtons(buttons []rules.Button) []whatsapp.TemplateButton {
-	var out []whatsapp.TemplateButton
-	for i, b := range buttons {
-		switch {
-		case b.Kind == rules.ButtonQuickReply:
-			out = append(out, whatsapp.TemplateButton{Index: i, SubType: whatsapp.QuickReply, Value: b.Payload})
-		case b.Kind == rules.ButtonCopyCode:
-			out = append(out, whatsapp.TemplateButton{Index: i, SubType: whatsapp.CopyCode, Value: b.Value})
-		case b.Kind == rules.ButtonURL && b.Value != "":
-			out = append(out, whatsapp.TemplateButton{Index: i, SubType: whatsapp.URLSuffix, Value: b.Value})
-		}
-	}
-	return out
 }
 
 // unworded is why a text could not be filled in: a rule's no, which a run goes on from.

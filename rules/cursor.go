@@ -60,7 +60,7 @@ const (
 	PhaseReady    Phase = ""
 	PhaseWaiting  Phase = "waiting"  // in an armed wait of the plan
 	PhaseDeferred Phase = "deferred" // the effect said: ask again later
-	PhaseHeld     Phase = "held"     // the journey is paused
+	PhaseHeld     Phase = "held"     // the journey is paused, or what it would send may not go
 	PhaseStuck    Phase = "stuck"    // the effect cannot be done until somebody repairs something
 	PhaseHearing  Phase = "hearing"  // a signal is on its way that must be heard first
 	PhaseEnded    Phase = "ended"
@@ -83,7 +83,7 @@ type SignalKind string
 const (
 	SignalWake   SignalKind = "wake"   // something the present wait listens for has come
 	SignalLeave  SignalKind = "leave"  // the run is over: dispatch has closed it
-	SignalResume SignalKind = "resume" // the journey is no longer paused
+	SignalResume SignalKind = "resume" // what held the run is over
 	SignalRetry  SignalKind = "retry"  // whatever the run was stuck on may be mended
 )
 
@@ -124,7 +124,7 @@ type Reply string
 const (
 	ReplyDone      Reply = "done"       // it happened, now or at an earlier try
 	ReplyLeft      Reply = "left"       // the run is over
-	ReplyHeld      Reply = "held"       // the journey is paused
+	ReplyHeld      Reply = "held"       // the journey is paused, or what it would send may not go
 	ReplyHearFirst Reply = "hear_first" // dispatch has issued a signal that the Cursor has not heard
 	ReplyNotDue    Reply = "not_due"    // the deadline was moved; Wait is what is left
 	ReplyDeferred  Reply = "deferred"   // not now; Wait says how long

@@ -93,7 +93,7 @@ func (r *runner) now(move rules.Move) string {
 	case rules.PhaseDeferred:
 		return fmt.Sprintf("Waiting %s, then again: **%s**.", move.Wait, label)
 	case rules.PhaseHeld:
-		return fmt.Sprintf("Held before **%s**: the journey is paused.", label)
+		return fmt.Sprintf("Held before **%s**: the journey is paused, or what it would send may not go yet.", label)
 	case rules.PhaseStuck:
 		return fmt.Sprintf("Stuck at **%s**: mend it, then retry the run.", label)
 	case rules.PhaseHearing:

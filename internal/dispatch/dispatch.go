@@ -32,6 +32,8 @@ type Dispatcher struct {
 	name   string // under which this dispatcher claims
 
 	events, inbox, outbox bell
+
+	pausesAt time.Time // when Drain last looked for pauses that have ended
 }
 
 // New is a dispatcher over the fence's store.
@@ -81,6 +83,9 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	g.Go(func() error { return d.loop(ctx, "events", d.events, d.routeDue) })
 	g.Go(func() error { return d.loop(ctx, "outbox", d.outbox, d.deliverDue) })
 	g.Go(func() error { return d.runSchedules(ctx) })
+	g.Go(func() error {
+		return d.loopEvery(ctx, "templates", func() time.Duration { return pausesEvery }, d.endPauses)
+	})
 	return g.Wait()
 }
 
@@ -246,7 +251,15 @@ func (d *Dispatcher) Drain(ctx context.Context) (bool, error) {
 			}
 		}
 	}
-	for _, work := range []func(context.Context) (int, error){d.readInbox, schedules, d.routeDue, d.deliverDue} {
+	pauses := func(ctx context.Context) (int, error) {
+		now := d.store.Clock().Now()
+		if now.Sub(d.pausesAt) < time.Minute {
+			return 0, nil
+		}
+		d.pausesAt = now
+		return 0, d.endPauses(ctx)
+	}
+	for _, work := range []func(context.Context) (int, error){pauses, d.readInbox, schedules, d.routeDue, d.deliverDue} {
 		for {
 			n, err := work(ctx)
 			if err != nil {

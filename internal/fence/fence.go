@@ -64,7 +64,7 @@ func (p *Pass) Holds() (bool, error) {
 const ReplyBegun rules.Reply = "begun"
 
 // Act does an effect inside the fence's transaction. A Result with ReplyDone is recorded and never asked for again; one with
-// ReplyDeferred or ReplyStuck commits what the act wrote, and is asked for again. An error rolls everything back. An act may
+// ReplyDeferred, ReplyHeld or ReplyStuck commits what the act wrote, and is asked for again. An error rolls everything back. An act may
 // run more than once, as store.Update says.
 type Act func(*Pass) (rules.Result, error)
 
@@ -191,6 +191,9 @@ func (f *Fence) record(p *Pass, result *rules.Result) error {
 		return p.Tx.SaveRun(p.Run)
 	case rules.ReplyStuck:
 		p.Run.Status, p.Run.Reason = punchcard.RunStuck, result.Code
+		return p.Tx.SaveRun(p.Run)
+	case rules.ReplyHeld:
+		p.Run.Status, p.Run.Reason = punchcard.RunHeld, result.Code
 		return p.Tx.SaveRun(p.Run)
 	case rules.ReplyDeferred:
 		return p.Tx.SaveRun(p.Run)
