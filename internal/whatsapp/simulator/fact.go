@@ -32,6 +32,7 @@ type fact struct {
 type takenFact struct {
 	Phone  string `json:"phone,omitempty"`
 	Number int64  `json:"number"`
+	Count  int    `json:"count,omitempty"` // how many of its queue went with it; 0 is it alone
 }
 
 // personFact is a person added, or what changed about one.
@@ -43,6 +44,7 @@ type personFact struct {
 	Stopped  *bool  `json:"stopped,omitempty"`  // whether they stopped marketing in WhatsApp itself
 	Blocked  *bool  `json:"blocked,omitempty"`  // whether they blocked the business
 	Reported bool   `json:"reported,omitempty"` // they reported the business
+	UserID   string `json:"user_id,omitempty"`  // the one that Meta gives them now
 }
 
 // statusFact is a message that got further.
@@ -58,6 +60,14 @@ type hook struct {
 	Phone   string `json:"phone,omitempty"`   // whose; empty is the account's own
 	Message string `json:"message,omitempty"` // the inbound message it tells of
 	Body    string `json:"body"`
+
+	NotBefore time.Time `json:"not_before,omitzero"` // real time
+	Batch     int       `json:"batch,omitempty"`     // how many of its queue may go together; 0 is it alone
+
+	person string // whom it is about: a phone; empty is the account
+	about  string // a status, or message; empty is anything else
+	alone  bool   // a fault: it waits in no queue
+	early  bool   // a fault: it comes before the answer to the request that caused it
 }
 
 // person is someone with a phone.

@@ -54,14 +54,20 @@ func (s *Simulator) enqueue(h hook) {
 // of is delivered. The caller holds mu.
 func (s *Simulator) dequeue(t takenFact) {
 	q := s.queues[t.Phone]
-	if q == nil || len(q.pending) == 0 || q.pending[0].Number != t.Number {
+	if q == nil || len(q.pending) < max(1, t.Count) || q.pending[0].Number != t.Number {
 		return
 	}
-	if m := s.messages[q.pending[0].Message]; m != nil && rank(delivered) > rank(m.Status) {
-		m.Status = delivered
-		s.touch(m)
+	for _, h := range q.pending[:max(1, t.Count)] {
+		if m := s.messages[h.Message]; m != nil && rank(delivered) > rank(m.Status) {
+			m.Status = delivered
+			s.touch(m)
+		}
+		if taken := s.early[h.Number]; taken != nil {
+			close(taken)
+			delete(s.early, h.Number)
+		}
 	}
-	q.pending = q.pending[1:]
+	q.pending = q.pending[max(1, t.Count):]
 }
 
 // Run delivers webhooks until ctx or the simulator ends; then it answers nil. Nothing is lost while it does not run.
@@ -110,12 +116,25 @@ func (s *Simulator) drain(ctx context.Context, q *queue, slots chan struct{}) {
 			return
 		}
 		h, address := q.pending[0], s.webhookURL
+		if early := time.Until(h.NotBefore); early > 0 {
+			s.mu.Unlock()
+			if !s.rest(ctx, q, early) {
+				return
+			}
+			continue
+		}
+		together := q.pending[:max(1, min(h.Batch, len(q.pending)))]
+		body := merge(together)
 		s.mu.Unlock()
 
-		err := s.post(ctx, address, h.Body, slots)
+		err := s.post(ctx, address, body, slots)
 		if err == nil {
+			taken := takenFact{Phone: h.Phone, Number: h.Number}
+			if h.Batch > 0 {
+				taken.Count = len(together)
+			}
 			s.mu.Lock()
-			err = s.commit(fact{Taken: &takenFact{Phone: h.Phone, Number: h.Number}})
+			err = s.commit(fact{Taken: &taken})
 			s.mu.Unlock()
 			wait = firstWait
 		}
@@ -129,15 +148,23 @@ func (s *Simulator) drain(ctx context.Context, q *queue, slots chan struct{}) {
 			}
 			s.log.Log(ctx, level, "simulator: a webhook is not taken; it is kept and tried again", "error", err)
 		}
-		select {
-		case <-ctx.Done():
-			s.mu.Lock() // for the next Run
-			s.ready = append(s.ready, q)
-			s.mu.Unlock()
+		if !s.rest(ctx, q, wait) {
 			return
-		case <-time.After(wait):
 		}
 		wait = min(2*wait, longestWait)
+	}
+}
+
+// rest waits before a queue goes on. When ctx ends first it leaves the queue to the next Run, and answers false.
+func (s *Simulator) rest(ctx context.Context, q *queue, wait time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		s.mu.Lock()
+		s.ready = append(s.ready, q)
+		s.mu.Unlock()
+		return false
+	case <-time.After(wait):
+		return true
 	}
 }
 
@@ -235,7 +262,7 @@ func (s *Simulator) hook(n int, phone, messageID, field string, value any) hook 
 		"object": "whatsapp_business_account",
 		"entry":  []object{{"id": s.opt.AccountID, "changes": []object{{"field": field, "value": value}}}},
 	})
-	return hook{Number: s.hooks + int64(n) + 1, Phone: s.line(phone), Message: messageID, Body: string(escape(body))}
+	return hook{Number: s.hooks + int64(n) + 1, Phone: s.line(phone), Message: messageID, Body: string(escape(body)), person: phone}
 }
 
 // accountHook numbers a webhook of the account's own. Only these say when they are about. The caller holds mu.
@@ -276,13 +303,17 @@ func (s *Simulator) statusHook(n int, m *message, status string) hook {
 			"error_data": object{"details": m.Problem.Details},
 			"href":       "/documentation/business-messaging/whatsapp/support/error-codes",
 		}}
-		return s.hook(n, m.Phone, "", "messages", s.messagesValue(who, false, "statuses", content))
+		h := s.hook(n, m.Phone, "", "messages", s.messagesValue(who, false, "statuses", content))
+		h.about = failed
+		return h
 	}
 	content["recipient_user_id"] = who.UserID
 	if m.Price != nil { // journals of before have none
 		content["pricing"] = m.Price.object()
 	}
-	return s.hook(n, m.Phone, "", "messages", s.messagesValue(who, true, "statuses", content))
+	h := s.hook(n, m.Phone, "", "messages", s.messagesValue(who, true, "statuses", content))
+	h.about = status
+	return h
 }
 
 // inboundHook tells of what a person wrote or pressed. The caller holds mu.
@@ -319,7 +350,9 @@ func (s *Simulator) inboundHook(n int, who *person, m *message) hook {
 	if m.Referral != nil {
 		content["referral"] = m.Referral.content()
 	}
-	return s.hook(n, who.Phone, m.ID, "messages", s.messagesValue(who, true, "messages", content))
+	h := s.hook(n, who.Phone, m.ID, "messages", s.messagesValue(who, true, "messages", content))
+	h.about = "message"
+	return h
 }
 
 // escape writes every character outside ASCII as \u and every slash as \/, as Meta does. A receiver that verifies

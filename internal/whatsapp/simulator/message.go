@@ -61,40 +61,43 @@ func (s *Simulator) answerSend(w http.ResponseWriter, r *http.Request, lite bool
 	if refusal != nil {
 		return refusal
 	}
-	f, hit := s.takeFault()
-	if hit && f.Send != timeoutAfter {
+	f := s.sendFault(raw)
+	if !f.takes() {
 		return s.fail(r, f)
 	}
-	answer, refusal := s.take(raw, lite)
-	if hit {
+	answer, waits, refusal := s.take(raw, lite, f.asked())
+	s.awaitEarly(r, waits)
+	switch {
+	case f.Send == timeoutAfter || f.Send == http500After:
 		return s.fail(r, f)
-	}
-	if refusal != nil {
+	case refusal != nil:
 		return refusal
 	}
 	writeJSON(w, http.StatusOK, answer)
 	return nil
 }
 
-// take does what a body asks for.
-func (s *Simulator) take(raw []byte, lite bool) (object, *graphError) {
+// take does what a body asks for. asked is why the message fails although nothing else is wrong with it; nil is nothing. The
+// answer must wait for those webhooks that are to be there before it.
+func (s *Simulator) take(raw []byte, lite bool, asked *messageFailed) (object, []chan struct{}, *graphError) {
 	var body map[string]json.RawMessage
 	var req request
 	if json.Unmarshal(raw, &body) != nil || body == nil {
-		return nil, invalid("the body is not a JSON object")
+		return nil, nil, invalid("the body is not a JSON object")
 	}
 	if err := json.Unmarshal(raw, &req); err != nil {
-		return nil, invalid("a parameter is of the wrong JSON type")
+		return nil, nil, invalid("a parameter is of the wrong JSON type")
 	}
 	if req.Product != "whatsapp" {
-		return nil, invalid("The parameter messaging_product is required and must be whatsapp.")
+		return nil, nil, invalid("The parameter messaging_product is required and must be whatsapp.")
 	}
 	if _, status := body["status"]; status && !lite {
-		return s.markRead(body, req)
+		answer, refusal := s.markRead(body, req)
+		return answer, nil, refusal
 	}
 	readContent, refusal := req.check(body, lite)
 	if refusal != nil {
-		return nil, refusal
+		return nil, nil, refusal
 	}
 
 	s.mu.Lock()
@@ -102,7 +105,7 @@ func (s *Simulator) take(raw []byte, lite bool) (object, *graphError) {
 	s.settle()
 	who, contact, refusal := s.recipient(req)
 	if refusal != nil {
-		return nil, refusal
+		return nil, nil, refusal
 	}
 	m := &message{
 		ID: newMessageID(), Phone: who.Phone, Direction: out, Type: req.Type, Category: "service",
@@ -112,14 +115,15 @@ func (s *Simulator) take(raw []byte, lite bool) (object, *graphError) {
 		m.ReplyTo = req.Context.MessageID
 	}
 	if refusal := readContent(s, body[req.Type], m); refusal != nil {
-		return nil, refusal
+		return nil, nil, refusal
 	}
 	if refusal := s.refuse(who, m, req, lite); refusal != nil {
-		return nil, refusal
+		return nil, nil, refusal
 	}
-	f := s.outcome(who, m)
+	f := s.outcome(who, m, asked)
+	s.earlier = nil
 	if s.commit(f) != nil {
-		return nil, unavailable
+		return nil, nil, unavailable
 	}
 	answer := object{"id": m.ID}
 	switch {
@@ -128,7 +132,7 @@ func (s *Simulator) take(raw []byte, lite bool) (object, *graphError) {
 	case m.Type == "template":
 		answer["message_status"] = "accepted"
 	}
-	return object{"messaging_product": "whatsapp", "contacts": []object{contact}, "messages": []object{answer}}, nil
+	return object{"messaging_product": "whatsapp", "contacts": []object{contact}, "messages": []object{answer}}, s.earlier, nil
 }
 
 // check refuses what a request may not be, whatever it is about, and answers what reads its content.
@@ -205,10 +209,13 @@ func (s *Simulator) refuse(who *person, m *message, req request, lite bool) *gra
 
 // outcome is what becomes of a message that Meta took. One that fails was accepted nevertheless: Meta finds out later. The
 // caller holds mu.
-func (s *Simulator) outcome(who *person, m *message) fact {
+func (s *Simulator) outcome(who *person, m *message, asked *messageFailed) fact {
 	f := fact{Message: m}
 	t := s.templates[templateKey{m.Template, m.Language}]
-	switch m.Problem = s.problem(who, m); {
+	if m.Problem = s.problem(who, m); m.Problem == nil {
+		m.Problem = asked
+	}
+	switch {
 	case m.Problem != nil:
 		m.Status = failed
 		f.Hooks = []hook{s.statusHook(0, m, failed)}

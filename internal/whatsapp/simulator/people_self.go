@@ -1,9 +1,6 @@
 package simulator
 
-import (
-	"fmt"
-	"net/http"
-)
+import "net/http"
 
 // applyPerson makes true what changed about a person. The caller holds mu.
 func (s *Simulator) applyPerson(f personFact) {
@@ -23,6 +20,11 @@ func (s *Simulator) applyPerson(f personFact) {
 	}
 	if f.Reported {
 		who.Reports++
+	}
+	if f.UserID != "" {
+		delete(s.userIDs, who.UserID)
+		who.UserID = f.UserID
+		s.userIDs[who.UserID] = who
 	}
 	if f.Number != "" {
 		delete(s.people, who.Phone)
@@ -140,14 +142,5 @@ func (s *Simulator) postNumber(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusConflict, "somebody has that number")
 		return
 	}
-	// Meta names them by the old number, and says nothing else of who they are.
-	s.done(w, who, fact{Person: &personFact{Phone: who.Phone, Number: phone}, Hooks: []hook{
-		s.hook(0, who.Phone, "", "messages", s.messagesValue(who, false, "messages", object{
-			"id": newMessageID(), "from": digits(who.Phone), "from_user_id": who.UserID, "timestamp": unix(s.now()), "type": "system",
-			"system": object{
-				"type": "user_changed_number", "wa_id": digits(phone), "user_id": userID(s.opt.AccountID, phone), "previous_user_id": who.UserID,
-				"body": fmt.Sprintf("User %s changed from %s to %s", who.Name, digits(who.Phone), digits(phone)),
-			},
-		})),
-	}})
+	s.done(w, who, s.numberFact(who, phone))
 }

@@ -61,7 +61,9 @@ type Simulator struct {
 	epoch      string            // of this process's versions
 	media      map[string]*storedMedia
 	mediaBytes map[string][]byte // of media that is not committed yet, where there is no journal
-	faults     []fault
+	faults     []*fault
+	early      map[int64]chan struct{} // closed when the webhook of this number is taken
+	earlier    []chan struct{}         // of the fact that was committed last
 	limits     Limits
 	account    account
 	rates      rates
@@ -95,7 +97,7 @@ func New(opt Options) (*Simulator, error) {
 		templates: map[templateKey]*storedTemplate{}, queues: map[string]*queue{},
 	}
 	s.limits, s.account, s.rates.pairs = DefaultLimits(), account{Quality: green}, map[string]*bucket{}
-	s.held = map[templateKey][]*message{}
+	s.held, s.early = map[templateKey][]*message{}, map[int64]chan struct{}{}
 	if opt.Limits != nil {
 		s.limits = *opt.Limits
 	}
@@ -196,6 +198,9 @@ func (s *Simulator) commit(f fact) error {
 		return errClosed
 	default:
 	}
+	if len(s.faults) > 0 {
+		f.Hooks = s.disturb(f.Hooks)
+	}
 	if s.journal != nil {
 		line, err := json.Marshal(f)
 		if err != nil {
@@ -209,6 +214,9 @@ func (s *Simulator) commit(f fact) error {
 	s.apply(f)
 	if len(f.Hooks) > 0 {
 		s.nudge()
+	}
+	if f.Message != nil && f.Message.Direction == in {
+		s.shake(s.person(f.Message.Phone))
 	}
 	s.settle()
 	return nil
