@@ -114,7 +114,7 @@ type OrderItem struct {
 // kinds are the types of message that Inbound has fields for.
 const kinds = "text button interactive image video audio document sticker reaction edit revoke system location order contacts"
 
-func readInbound(raw json.RawMessage, contacts []contact) (Update, error) {
+func readInbound(raw json.RawMessage, people contacts) (Update, error) {
 	var m struct {
 		ID     loose   `json:"id"`
 		From   loose   `json:"from"`
@@ -137,7 +137,7 @@ func readInbound(raw json.RawMessage, contacts []contact) (Update, error) {
 	}
 	in.From, in.UserID = names(m.From, m.UserID)
 	// A system notice is about a change of names, and comes without contacts.
-	if c := whose(contacts, in.From, in.UserID); in.Type != "system" {
+	if c := people.whose(in.From, in.UserID); in.Type != "system" {
 		phone, user := names(c.WaID, c.UserID)
 		in.From, in.UserID = firstOf(in.From, phone), firstOf(in.UserID, user)
 		in.ParentUserID = firstOf(in.ParentUserID, string(c.Parent))

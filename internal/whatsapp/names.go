@@ -16,13 +16,30 @@ type contact struct {
 	} `json:"profile"`
 }
 
-func readContacts(raw json.RawMessage) []contact {
-	var out []contact
+// contacts are the people that a change is about, by each of their names. A webhook may hold a thousand messages of as many
+// people: it must not take their product to find whose each one is.
+type contacts struct {
+	phone, userID map[string]contact
+	only          contact // where there is no other
+}
+
+func readContacts(raw json.RawMessage) contacts {
+	out := contacts{phone: map[string]contact{}, userID: map[string]contact{}}
 	items, _ := list(raw)
 	for _, item := range items {
 		var c contact
-		if json.Unmarshal(item, &c) == nil { // a name is a courtesy: without it the message still counts
-			out = append(out, c)
+		if json.Unmarshal(item, &c) != nil {
+			continue // a name is a courtesy: without it the message still counts
+		}
+		if len(items) == 1 {
+			out.only = c
+		}
+		phone, userID := names(c.WaID, c.UserID)
+		if _, there := out.phone[phone]; phone != "" && !there {
+			out.phone[phone] = c
+		}
+		if _, there := out.userID[userID]; userID != "" && !there {
+			out.userID[userID] = c
 		}
 	}
 	return out
@@ -30,17 +47,14 @@ func readContacts(raw json.RawMessage) []contact {
 
 // whose is the contact that a message is from: the one that shares a name with it, or the only one of a message that
 // names nobody.
-func whose(contacts []contact, phone, userID string) contact {
-	for _, c := range contacts {
-		cp, cu := names(c.WaID, c.UserID)
-		if (userID != "" && cu == userID) || (phone != "" && cp == phone) {
-			return c
-		}
+func (c contacts) whose(phone, userID string) contact {
+	if phone == "" && userID == "" {
+		return c.only
 	}
-	if phone == "" && userID == "" && len(contacts) == 1 {
-		return contacts[0]
+	if who, ok := c.userID[userID]; ok {
+		return who
 	}
-	return contact{}
+	return c.phone[phone]
 }
 
 var (

@@ -48,7 +48,7 @@ type Preference struct {
 	Raw          json.RawMessage
 }
 
-func readStatus(raw json.RawMessage, contacts []contact) (Update, error) {
+func readStatus(raw json.RawMessage, people contacts) (Update, error) {
 	var s struct {
 		ID        loose           `json:"id"`
 		Status    loose           `json:"status"`
@@ -71,22 +71,17 @@ func readStatus(raw json.RawMessage, contacts []contact) (Update, error) {
 		CallbackData: string(s.Callback), Errors: readProblems(s.Errors), Raw: raw,
 	}
 	out.Recipient, out.UserID = names(s.Recipient, s.UserID)
-	c := whose(contacts, out.Recipient, out.UserID)
+	c := people.whose(out.Recipient, out.UserID)
 	phone, user := names(c.WaID, c.UserID)
 	out.Recipient, out.UserID = firstOf(out.Recipient, phone), firstOf(out.UserID, user)
 	out.ParentUserID = firstOf(out.ParentUserID, string(c.Parent))
-	var pricing *struct {
-		Category loose `json:"category"`
-		Type     loose `json:"type"`
-		Billable bool  `json:"billable"`
-	}
-	if json.Unmarshal(s.Pricing, &pricing) == nil && pricing != nil { // a price that cannot be read takes no status with it
-		out.Pricing = &Pricing{Category: string(pricing.Category), Type: string(pricing.Type), Billable: pricing.Billable}
+	if p, ok := readFields(s.Pricing); ok { // a price that cannot be read takes no status with it
+		out.Pricing = &Pricing{Category: p.text("category"), Type: p.text("type"), Billable: p.flag("billable")}
 	}
 	return Update{Status: out}, nil
 }
 
-func readPreference(raw json.RawMessage, contacts []contact) (Update, error) {
+func readPreference(raw json.RawMessage, people contacts) (Update, error) {
 	var s struct {
 		WaID     loose   `json:"wa_id"`
 		UserID   loose   `json:"user_id"`
@@ -107,7 +102,7 @@ func readPreference(raw json.RawMessage, contacts []contact) (Update, error) {
 		At: time.Time(s.At), Raw: raw,
 	}
 	out.From, out.UserID = names(s.WaID, s.UserID)
-	c := whose(contacts, out.From, out.UserID)
+	c := people.whose(out.From, out.UserID)
 	phone, user := names(c.WaID, c.UserID)
 	out.From, out.UserID = firstOf(out.From, phone), firstOf(out.UserID, user)
 	out.ParentUserID = firstOf(out.ParentUserID, string(c.Parent))

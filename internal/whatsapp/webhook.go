@@ -123,7 +123,7 @@ func (p *parser) change(raw json.RawMessage) {
 		p.broken(field, raw, "value is not an object")
 		return
 	}
-	var contacts []contact
+	var people contacts
 	for _, part := range parts {
 		switch part.name {
 		case "metadata":
@@ -133,12 +133,12 @@ func (p *parser) change(raw json.RawMessage) {
 			_ = json.Unmarshal(part.raw, &m) // metadata that cannot be read takes no message with it
 			p.phoneNumberID = string(m.PhoneNumberID)
 		case "contacts":
-			contacts = readContacts(part.raw)
+			people = readContacts(part.raw)
 		}
 	}
 	said := false
 	for _, part := range parts {
-		var read func(json.RawMessage, []contact) (Update, error)
+		var read func(json.RawMessage, contacts) (Update, error)
 		said = said || part.name != "metadata" && part.name != "contacts" && part.name != "messaging_product"
 		switch part.name {
 		case "metadata", "contacts", "messaging_product":
@@ -161,7 +161,7 @@ func (p *parser) change(raw json.RawMessage) {
 			p.broken(field+"."+part.name, part.raw, part.name+" is not a list")
 		}
 		for _, item := range items {
-			u, err := read(item, contacts)
+			u, err := read(item, people)
 			if err != nil {
 				p.broken(field+"."+part.name, item, err.Error())
 				continue
