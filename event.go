@@ -52,6 +52,7 @@ const (
 	EventPointsMatured       = "points.matured"       // points, balance
 	EventPointsExpiring      = "points.expiring"      // points, expires_on, balance: they expire soon
 	EventPointsExpired       = "points.expired"       // points, balance
+	EventCustomerMerged      = "customer.merged"      // merged, into: ids of ours
 	EventRedemptionRequested = "redemption.requested" // redemption_id, reward
 	EventRedemptionCaptured  = "redemption.captured"  // redemption_id, reward, value
 	EventKeywordPrefix       = "keyword."             // keyword.<name>: text

@@ -89,6 +89,7 @@ const (
 	OutcomeOptedOut   = "opted_out"  // the customer said stop, or lost the journey's topic
 	OutcomeRestarted  = "restarted"  // a new entry took its place
 	OutcomeTerminated = "terminated" // its workflow was ended from outside
+	OutcomeMerged     = "merged"     // its customer turned out to be another, who has an older run of the journey and key
 	OutcomeStopped    = "stopped"    // an operator stopped its journey, or all runs of its version
 )
 

@@ -24,6 +24,8 @@ type Dispatch interface {
 	Retry(ctx context.Context, run string) error
 	RetryAll(ctx context.Context, reason string) (int, error)
 	Unpark(ctx context.Context, event string) error
+	UnparkWebhook(ctx context.Context, id int64) error
+	Merge(ctx context.Context, from, into string) (*punchcard.Customer, error)
 	Pause(ctx context.Context, journey, reason string) error
 	Resume(ctx context.Context, journey string) (int, error)
 	RequestRedemption(ctx context.Context, customer, reward, request string) (*punchcard.Redemption, error)

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"maps"
 	"strconv"
 	"strings"
@@ -97,7 +98,7 @@ func (s *server) find(ctx context.Context, ref customerRef) (*punchcard.Customer
 }
 
 type identityBody struct {
-	Kind  punchcard.IdentityKind `json:"kind" enum:"phone,user_id,external"`
+	Kind  punchcard.IdentityKind `json:"kind" enum:"phone,user_id,parent_user_id,external"`
 	Value string                 `json:"value"`
 }
 
@@ -216,6 +217,42 @@ func (s *server) customer(ctx context.Context, in *CustomerPath) (*output[custom
 	return answer(v), nil
 }
 
+var aboutMerge = options{
+	idempotent: true,
+	about: "For two customers who are one person. Everything that is the one's becomes the other's: names, runs, points, rewards, messages, the " +
+		"consent log. A no to a topic outweighs a yes. Of two runs that are live for one journey and key the younger ends as merged. What the " +
+		"older customer says of themself stands. The merged customer's id goes on leading to whom they were merged into. It cannot be undone; " +
+		"two that are one already are answered as they are.",
+	example: `{"into": "external:c-17"}`,
+}
+
+type mergeInput struct {
+	CustomerPath
+	Body struct {
+		Into string `json:"into" maxLength:"300" doc:"Who stays: cus_…, external:ID or phone:+NUMBER"`
+	}
+}
+
+type merged struct {
+	CustomerID string `json:"customer_id" doc:"Who they both are now"`
+}
+
+func (s *server) merge(ctx context.Context, in *mergeInput) (*output[merged], error) {
+	from, err := s.resolve(ctx, in.Ref)
+	if err != nil {
+		return nil, err
+	}
+	into, err := s.resolve(ctx, in.Body.Into)
+	if err != nil {
+		return nil, err
+	}
+	c, err := s.Dispatch.Merge(ctx, from.ID, into.ID)
+	if err != nil {
+		return nil, err
+	}
+	return answer(merged{c.ID}), nil
+}
+
 // customerList is what the lists below a customer are asked with.
 type customerList struct {
 	CustomerPath
@@ -275,6 +312,23 @@ type messageItem struct {
 	CreatedAt time.Time               `json:"created_at"`
 	UpdatedAt time.Time               `json:"updated_at"`
 	RetryAt   *time.Time              `json:"retry_at" doc:"When a deferred one is tried again"`
+
+	SentAt        *time.Time `json:"sent_at" doc:"When WhatsApp says that each happened; one may be skipped"`
+	DeliveredAt   *time.Time `json:"delivered_at"`
+	ReadAt        *time.Time `json:"read_at"`
+	FailedAt      *time.Time `json:"failed_at"`
+	PriceCategory string     `json:"price_category" doc:"What WhatsApp charges it as; empty until it says"`
+	PriceType     string     `json:"price_type"`
+	Billable      *bool      `json:"billable" doc:"null until WhatsApp says"`
+
+	FirstText *string         `json:"first_text" doc:"What a message said before its writer changed it"`
+	EditedAt  *time.Time      `json:"edited_at"`
+	RevokedAt *time.Time      `json:"revoked_at" doc:"When its writer took it back"`
+	MediaID   string          `json:"media_id" doc:"WhatsApp's, good for seven days"`
+	MediaType string          `json:"media_type"`
+	Filename  string          `json:"filename"`
+	Referral  json.RawMessage `json:"referral" doc:"The advertisement that it came from; null for none"`
+	Items     json.RawMessage `json:"items" doc:"What it orders; null for nothing"`
 }
 
 func (s *server) customerMessages(ctx context.Context, in *customerList) (*output[list[messageItem]], error) {
@@ -308,6 +362,10 @@ func (s *server) customerMessages(ctx context.Context, in *customerList) (*outpu
 			ID: m.ID, Direction: m.Direction, Kind: m.Kind, Template: m.Template, Category: m.Category, Topic: m.Topic, Language: m.Language,
 			Text: m.Text, Status: m.Status, Reason: m.Reason, ErrorCode: m.ErrorCode, Attempts: m.Attempts, Wamid: m.Wamid, ReplyTo: m.ReplyTo,
 			RunID: m.RunID, CreatedAt: m.CreatedAt, UpdatedAt: m.UpdatedAt, RetryAt: m.RetryAt,
+			SentAt: m.SentAt, DeliveredAt: m.DeliveredAt, ReadAt: m.ReadAt, FailedAt: m.FailedAt,
+			PriceCategory: m.PriceCategory, PriceType: m.PriceType, Billable: m.Billable,
+			FirstText: m.FirstText, EditedAt: m.EditedAt, RevokedAt: m.RevokedAt, MediaID: m.MediaID, MediaType: m.MediaType,
+			Filename: m.Filename, Referral: m.Referral, Items: m.Items,
 		}
 	})), nil
 }

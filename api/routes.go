@@ -62,6 +62,8 @@ func (s *server) routes() []route {
 		{get, "/v1/customers/{ref}/points", needsKey, "listPoints", tagCustomers, "Look at a customer's points and their ledger, oldest first", with(s, s.customerPoints), options{}},
 		{get, "/v1/customers/{ref}/grants", needsKey, "listGrants", tagCustomers, "List a customer's rewards, newest first", with(s, s.customerGrants), options{}},
 
+		{post, "/v1/customers/{ref}/merge", needsKey, "mergeCustomer", tagCustomers, "Merge a customer into another who is the same person", with(s, s.merge), aboutMerge},
+
 		{post, "/v1/journeys/{journey}/runs", needsKey, "startRun", tagRuns, "Start a run", with(s, s.startRun), aboutStart},
 		{post, "/v1/journeys/{journey}/pause", needsKey, "pauseJourney", tagRuns, "Hold a journey's runs", with(s, s.pause), aboutPause},
 		{post, "/v1/journeys/{journey}/resume", needsKey, "resumeJourney", tagRuns, "Let a paused journey's runs go on", with(s, s.resume), options{}},
@@ -87,6 +89,9 @@ func (s *server) routes() []route {
 
 		{get, pathWebhook, public, "verifyWebhook", tagWhatsApp, "WhatsApp's handshake", with(s, s.handshake), aboutHandshake},
 		{post, pathWebhook, public, "receiveWebhook", tagWhatsApp, "Receive what WhatsApp has to say", with(s, s.webhook), aboutWebhook},
+		{get, "/v1/webhooks/parked", needsKey, "listParkedWebhooks", tagWhatsApp, "List webhooks that could not be taken over whole, oldest first", with(s, s.parkedWebhooks), options{}},
+		{post, "/v1/webhooks/{id}/retry", needsKey, "retryWebhook", tagWhatsApp, "Take a parked webhook over again", with(s, s.retryWebhook), options{status: http.StatusAccepted}},
+		{get, "/v1/webhooks/unknown", needsKey, "listUnknownWebhooks", tagWhatsApp, "List kinds of webhook that this version has no use for", with(s, s.unknownWebhooks), options{}},
 
 		{get, pathHealth, public, "health", tagServer, "Whether the process is alive", with(s, s.health), options{}},
 		{get, pathReady, public, "ready", tagServer, "Whether every part that is needed is up", with(s, s.ready), options{}},

@@ -3,10 +3,13 @@ package api
 import (
 	"context"
 	"net/url"
+	"strconv"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"punchcard"
+	"punchcard/internal/store"
 	"punchcard/internal/whatsapp"
 )
 
@@ -68,4 +71,65 @@ func (s *server) webhook(ctx context.Context, in *webhookInput) (*output[receive
 		return nil, err
 	}
 	return answer(received{Status: "received"}), nil
+}
+
+type parkedWebhook struct {
+	ID         int64     `json:"id"`
+	ReceivedAt time.Time `json:"received_at"`
+	Attempts   int       `json:"attempts"`
+	Error      string    `json:"error"`
+}
+
+func (s *server) parkedWebhooks(ctx context.Context, in *struct{ Paging }) (*output[list[parkedWebhook]], error) {
+	after, err := in.afterNumber()
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.Store.View(ctx).ParkedInbox(after, in.Limit+1)
+	if err != nil {
+		return nil, err
+	}
+	id := func(i store.InboxItem) string { return strconv.FormatInt(i.ID, 10) }
+	return answer(paged(rows, in.Limit, id, func(i store.InboxItem) parkedWebhook {
+		return parkedWebhook{i.ID, i.ReceivedAt, i.Attempts, i.Error}
+	})), nil
+}
+
+type webhookPath struct {
+	ID int64 `path:"id" minimum:"1" doc:"As the list of parked webhooks has it"`
+}
+
+type webhookStatus struct {
+	ID     int64  `json:"id"`
+	Status string `json:"status" enum:"pending"`
+}
+
+func (s *server) retryWebhook(ctx context.Context, in *webhookPath) (*output[webhookStatus], error) {
+	if err := s.Dispatch.UnparkWebhook(ctx, in.ID); err != nil {
+		return nil, err
+	}
+	return answer(webhookStatus{in.ID, "pending"}), nil
+}
+
+type unknownWebhook struct {
+	Field   string    `json:"field" doc:"The webhook's field; messages.PART for a part of one"`
+	Times   int64     `json:"times"`
+	FirstAt time.Time `json:"first_at"`
+	LastAt  time.Time `json:"last_at"`
+}
+
+type unknownWebhooks struct {
+	Items []unknownWebhook `json:"items" nullable:"false"`
+}
+
+func (s *server) unknownWebhooks(ctx context.Context, _ *struct{}) (*output[unknownWebhooks], error) {
+	rows, err := s.Store.View(ctx).UnknownWebhooks()
+	if err != nil {
+		return nil, err
+	}
+	items := make([]unknownWebhook, len(rows))
+	for i, r := range rows {
+		items[i] = unknownWebhook(r)
+	}
+	return answer(unknownWebhooks{items}), nil
 }

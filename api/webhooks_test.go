@@ -101,3 +101,42 @@ func TestHandshake(t *testing.T) {
 	}
 	require.NotContains(t, b.log.String(), token)
 }
+
+// TestParkedWebhooks lists what could not be taken over, without its content, and takes it over again.
+func TestParkedWebhooks(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.webhook("no JSON of +4520123456", whatsapp.Sign(secret, []byte("no JSON of +4520123456"))).is(http.StatusOK)
+	for _, item := range b.inbox() {
+		b.do(func(tx *store.Tx) error { return tx.InboxFailed(item, "it is no JSON", time.Minute, 1) })
+	}
+	list := b.get("/v1/webhooks/parked")
+	require.NotContains(t, list.body, "4520123456")
+	items := list.is(http.StatusOK)["items"].([]any)
+	require.Len(t, items, 1)
+	require.Equal(t, "it is no JSON", items[0].(map[string]any)["error"])
+	b.post("/v1/webhooks/1/retry", "").is(http.StatusAccepted)
+	b.post("/v1/webhooks/1/retry", "").is(http.StatusNotFound)
+	require.Empty(t, b.get("/v1/webhooks/parked").is(http.StatusOK)["items"])
+	b.do(func(tx *store.Tx) error { return tx.CountUnknown(map[string]int{"tides": 2}) })
+	require.EqualValues(t, 2, b.get("/v1/webhooks/unknown").is(http.StatusOK)["items"].([]any)[0].(map[string]any)["times"])
+}
+
+// TestMergeCustomers makes one of two, twice with one answer; both ids and all names lead to who stays.
+func TestMergeCustomers(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	ida := b.ida()
+	b.post("/v1/events", `{"id": "o-1", "name": "order.placed", "properties": {"order_id": "1", "total": 10}, "customer": {"external_id": "c-18"}}`).is(http.StatusAccepted)
+	b.route()
+	other := b.get("/v1/customers/external:c-18").is(http.StatusOK)["id"].(string)
+	for range 2 {
+		require.Equal(t, ida, b.post("/v1/customers/external:c-18/merge", `{"into": "external:c-17"}`).is(http.StatusOK)["customer_id"])
+	}
+	b.route()
+	for _, ref := range []string{ida, other, "external:c-17", "external:c-18"} {
+		require.Equal(t, ida, b.get("/v1/customers/" + ref).is(http.StatusOK)["id"], ref)
+	}
+	b.post("/v1/customers/external:c-19/merge", `{"into": "external:c-17"}`).is(http.StatusNotFound)
+	b.post("/v1/customers/external:c-18/merge", `{"into": "external:c-19"}`).is(http.StatusNotFound)
+}

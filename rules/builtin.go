@@ -37,7 +37,8 @@ var BuiltinEvents = map[string]Schema{
 		fieldOf("source_id", TypeString), optional(fieldOf("source_type", TypeString)), optional(fieldOf("source_url", TypeString)),
 		optional(fieldOf("headline", TypeString)), optional(fieldOf("body", TypeString)), optional(fieldOf("ctwa_clid", TypeString)),
 	}},
-	punchcard.EventTierChanged: {fields: []Field{fieldOf("from", TypeString), fieldOf("to", TypeString)}},
+	punchcard.EventCustomerMerged: {fields: []Field{fieldOf("merged", TypeString), fieldOf("into", TypeString)}},
+	punchcard.EventTierChanged:    {fields: []Field{fieldOf("from", TypeString), fieldOf("to", TypeString)}},
 }
 
 var keywordSchema = Schema{fields: []Field{fieldOf("text", TypeString), optional(fieldOf("link", TypeString))}}

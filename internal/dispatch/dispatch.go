@@ -227,6 +227,13 @@ func (d *Dispatcher) routeNext(ctx context.Context, customer string) (routed boo
 		if err != nil {
 			return err
 		}
+		if c.ID != customer {
+			// They turned out to be somebody else. What came for them since is the other's.
+			if _, err := tx.Forward(customer, c.ID); err != nil {
+				return err
+			}
+			return tx.FinishCustomer(d.name, customer)
+		}
 		e, err := tx.NextEvent(customer)
 		if err != nil {
 			return err

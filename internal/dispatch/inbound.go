@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -16,26 +17,33 @@ var silent = map[string]bool{"system": true, "unsupported": true, "reaction": tr
 
 // takeInbound records a customer's message and raises it. The same one twice is one.
 func (d *Dispatcher) takeInbound(ctx context.Context, in *whatsapp.Inbound) error {
-	if in.ID == "" || in.From == "" && in.UserID == "" {
+	if in.ID == "" || in.From == "" && in.UserID == "" && in.ParentUserID == "" && in.System == nil {
 		return fmt.Errorf("an inbound message has no id or no sender")
 	}
-	err := d.store.Update(ctx, func(tx *store.Tx) error {
-		c, err := sender(tx, in)
+	policy, err := d.fence.Catalog.Current(ctx)
+	if err != nil {
+		return err
+	}
+	err = d.store.Update(ctx, func(tx *store.Tx) error {
+		if in.System != nil && renames(in.System) {
+			return d.rename(ctx, tx, policy, in)
+		}
+		c, err := d.recognize(ctx, tx, policy, in.From, in.UserID, in.ParentUserID, in.At)
 		if err != nil {
 			return err
 		}
-		text := in.Text
-		if text == "" {
-			text = in.Caption
+		if c, err = tx.LockCustomer(c.ID); err != nil {
+			return err
 		}
-		at := said(in.At, tx.Now)
-		m := &punchcard.Message{
-			ID: punchcard.NewID(punchcard.PrefixMessage), CustomerID: c.ID, Direction: punchcard.Inbound, Kind: in.Type,
-			Text: strings.ToValidUTF8(text, "�"), Wamid: &in.ID, ReplyTo: in.ReplyTo, Status: punchcard.MessageReceived,
-			SaidAt: &at,
+		m := received(in, c, tx.Now)
+		if err := attach(m, in); err != nil {
+			return err
 		}
 		fresh, err := tx.AddMessage(m)
-		if err != nil || !fresh || silent[in.Type] {
+		if err != nil || !fresh {
+			return err
+		}
+		if err := amended(tx, in, m); err != nil || silent[in.Type] {
 			return err
 		}
 		profile := punchcard.Profile{}
@@ -44,7 +52,7 @@ func (d *Dispatcher) takeInbound(ctx context.Context, in *whatsapp.Inbound) erro
 		}
 		_, err = tx.AddEvent(&punchcard.Event{
 			ID: punchcard.NewID(punchcard.PrefixEvent), CustomerID: c.ID, Name: punchcard.EventMessageReceived, Profile: profile,
-			Properties: map[string]any{propMessage: m.ID, propPayload: in.Payload}, OccurredAt: at,
+			Properties: map[string]any{propMessage: m.ID, propPayload: in.Payload}, OccurredAt: *m.SaidAt,
 		})
 		return err
 	})
@@ -54,32 +62,18 @@ func (d *Dispatcher) takeInbound(ctx context.Context, in *whatsapp.Inbound) erro
 	return err
 }
 
-// sender finds or makes the customer who wrote. Where their phone and user id are known as two people, the user id decides: it
-// is WhatsApp's own word for who they are.
-func sender(tx *store.Tx, in *whatsapp.Inbound) (*punchcard.Customer, error) {
-	var ids []punchcard.Identity
-	fresh := punchcard.Customer{}
-	if in.UserID != "" {
-		ids = append(ids, punchcard.Identity{Kind: punchcard.IdentityUserID, Value: in.UserID})
-		if country, _, ok := strings.Cut(in.UserID, "."); ok && len(country) == 2 {
-			fresh.Country = country
-		}
+// received is an inbound message as it is kept.
+func received(in *whatsapp.Inbound, c *punchcard.Customer, now time.Time) *punchcard.Message {
+	text := in.Text
+	if text == "" {
+		text = in.Caption
 	}
-	if in.From != "" {
-		phone, region, err := punchcard.ParsePhone(in.From)
-		if err == nil {
-			ids = append(ids, punchcard.Identity{Kind: punchcard.IdentityPhone, Value: phone})
-			fresh.Country, fresh.Zone = region, punchcard.PhoneZone(phone)
-		}
+	at := said(in.At, now)
+	return &punchcard.Message{
+		ID: punchcard.NewID(punchcard.PrefixMessage), CustomerID: c.ID, Direction: punchcard.Inbound, Kind: in.Type,
+		Text: strings.ToValidUTF8(text, "�"), Wamid: &in.ID, ReplyTo: cmp.Or(in.Concerns, in.ReplyTo), Status: punchcard.MessageReceived,
+		MediaID: in.MediaID, MediaType: in.MediaType, Filename: in.Filename, SaidAt: &at,
 	}
-	if len(ids) == 0 {
-		return nil, fmt.Errorf("an inbound message has no sender that can be read")
-	}
-	c, err := tx.Enroll(ids, fresh)
-	if punchcard.CodeOf(err) == punchcard.CodeConflict {
-		return tx.Enroll(ids[:1], fresh)
-	}
-	return c, err
 }
 
 // redelivered is for how long WhatsApp goes on delivering a webhook that was not taken. Source: Meta's page on webhooks.

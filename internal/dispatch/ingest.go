@@ -3,6 +3,7 @@ package dispatch
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -90,13 +91,18 @@ func (d *Dispatcher) Ingest(ctx context.Context, incoming []Incoming) (Receipt, 
 		return Receipt{}, err
 	}
 	var problems []Rejection
+	var joined []int // places in sound: the names are two customers', who may be one person
 	strangers := func(tx *store.Tx) error {
-		problems = nil
+		problems, joined = nil, nil
 		for i := range sound {
 			if sound[i].event.CustomerID != "" {
 				continue
 			}
 			err := identify(tx, &sound[i])
+			if errors.Is(err, store.ErrTwoCustomers) {
+				joined = append(joined, i)
+				continue
+			}
 			if code := punchcard.CodeOf(err); code == punchcard.CodeNotFound || code == punchcard.CodeConflict {
 				problems = append(problems, Rejection{sound[i].index, asError(err)})
 			} else if err != nil {
@@ -107,6 +113,13 @@ func (d *Dispatcher) Ingest(ctx context.Context, incoming []Incoming) (Receipt, 
 	}
 	if slices.ContainsFunc(sound, func(t taken) bool { return t.event.CustomerID == "" }) {
 		if err := d.store.Update(ctx, strangers); err != nil {
+			return Receipt{}, err
+		}
+	}
+	for _, i := range joined {
+		if err := d.join(ctx, policy, &sound[i]); punchcard.CodeOf(err) == punchcard.CodeConflict {
+			problems = append(problems, Rejection{sound[i].index, asError(err)})
+		} else if err != nil {
 			return Receipt{}, err
 		}
 	}
@@ -262,10 +275,8 @@ func identify(tx *store.Tx, t *taken) error {
 			return punchcard.Errorf(punchcard.CodeNotFound, "there is no customer with that id").In("customer.id")
 		}
 		t.event.CustomerID = c.ID
-		if other, err := tx.Identify(t.identities); err != nil {
+		if err := tx.Fits(c, t.identities); err != nil {
 			return err
-		} else if other != nil && other.ID != c.ID {
-			return store.ErrTwoCustomers
 		}
 		if err := tx.LearnRegion(c, t.country, t.zone); err != nil {
 			return err
@@ -281,6 +292,38 @@ func identify(tx *store.Tx, t *taken) error {
 	}
 	t.event.CustomerID = c.ID
 	return nil
+}
+
+// join makes one customer of the two whom a backend names as one, where that can be no mistake about two people: one of them is
+// known by the backend's ids only, the other by WhatsApp's names only. The error is ErrTwoCustomers otherwise: a person decides.
+func (d *Dispatcher) join(ctx context.Context, policy fence.Published, t *taken) error {
+	return d.store.Update(ctx, func(tx *store.Tx) error {
+		ids, err := tx.Named(t.own, t.identities)
+		if err != nil {
+			return err
+		}
+		if len(ids) > 2 {
+			return store.ErrTwoCustomers
+		}
+		if len(ids) == 2 {
+			if _, _, err := tx.LockToMerge(ids[0], ids[1]); err != nil {
+				return err
+			}
+			same, err := tx.SameByBackend(ids[0], ids[1])
+			if err != nil {
+				return err
+			}
+			if !same {
+				return store.ErrTwoCustomers
+			}
+			c, err := d.fence.Merge(ctx, tx, policy.Program, ids[0], ids[1], "")
+			if err != nil {
+				return err
+			}
+			d.log.InfoContext(ctx, "a backend said that two customers are one person", "one", ids[0], "other", ids[1], "stays", c.ID)
+		}
+		return identify(tx, t)
+	})
 }
 
 // maxName bounds what a person is called, in bytes.

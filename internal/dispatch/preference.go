@@ -27,9 +27,8 @@ func (d *Dispatcher) takePreference(ctx context.Context, p *whatsapp.Preference)
 	if err != nil {
 		return err
 	}
-	in := &whatsapp.Inbound{From: p.From, UserID: p.UserID}
 	err = d.store.Update(ctx, func(tx *store.Tx) error {
-		c, err := sender(tx, in)
+		c, err := d.recognize(ctx, tx, policy, p.From, p.UserID, p.ParentUserID, p.At)
 		if err != nil {
 			return err
 		}

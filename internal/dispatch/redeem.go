@@ -107,14 +107,15 @@ func (d *Dispatcher) RequestRedemption(ctx context.Context, customer, reward, re
 	}
 	var redemption *punchcard.Redemption
 	err = d.store.Update(ctx, func(tx *store.Tx) error {
-		if _, err := tx.LockCustomer(customer); err != nil {
+		c, err := tx.LockCustomer(customer)
+		if err != nil {
 			return err
 		}
 		// The customer is locked, so of two with one request the second finds what the first has stored.
 		if redemption, err = tx.RedemptionOfRequest(request); err != nil || redemption != nil {
 			return err
 		}
-		redemption, err = requestRedemption(tx, customer, reward, request, -1)
+		redemption, err = requestRedemption(tx, c.ID, reward, request, -1)
 		return err
 	})
 	if err != nil {

@@ -252,6 +252,51 @@ func (d *Dispatcher) Unpark(ctx context.Context, event string) error {
 	return err
 }
 
+// UnparkWebhook has a parked webhook taken over again. What it said that was taken already is a duplicate then. The error is
+// CodeNotFound when none is parked under that id.
+func (d *Dispatcher) UnparkWebhook(ctx context.Context, id int64) error {
+	err := d.store.Update(ctx, func(tx *store.Tx) error { return tx.UnparkInbox(id) })
+	if err == nil {
+		d.inbox.ring()
+	}
+	return err
+}
+
+// Merge makes one customer of two, by our ids: from's all is into's from then on, and from's id leads there. It answers into. Two that
+// are one already are no error. The error is CodeNotFound for a customer who is not there.
+func (d *Dispatcher) Merge(ctx context.Context, from, into string) (*punchcard.Customer, error) {
+	policy, err := d.fence.Catalog.Current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var c *punchcard.Customer
+	err = d.store.Update(ctx, func(tx *store.Tx) error {
+		ids := [2]string{from, into}
+		for i, id := range ids {
+			var err error
+			if c, err = tx.Customer(id); err != nil {
+				return err
+			}
+			if c == nil {
+				return punchcard.Errorf(punchcard.CodeNotFound, "there is no customer with that id").Because("unknown_customer")
+			}
+			ids[i] = c.ID
+		}
+		if ids[0] == ids[1] {
+			return nil
+		}
+		var err error
+		c, err = d.fence.Merge(ctx, tx, policy.Program, ids[0], ids[1], ids[1])
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	d.events.ring()
+	d.outbox.ring()
+	return c, nil
+}
+
 // Retry asks a stuck run to try its effect again. The errors are CodeNotFound for a run that is not there, and CodeConflict
 // for one that is not stuck.
 func (d *Dispatcher) Retry(ctx context.Context, run string) error {

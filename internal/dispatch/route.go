@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"math"
+	"strings"
 	"time"
 
 	"punchcard"
@@ -46,6 +47,12 @@ func (r *routing) route() error {
 		return r.successor()
 	case punchcard.EventRunRequested:
 		return r.requested()
+	}
+	if slot := r.event.ID[:strings.LastIndex(r.event.ID, "/")+1]; r.event.Name == punchcard.EventScheduleDue && slot != "" {
+		// The schedule may have come round for two customers who are one now.
+		if twice, err := r.tx.RoutedLike(r.event, slot); err != nil || twice {
+			return err
+		}
 	}
 	if err := r.account(); err != nil {
 		return err

@@ -40,7 +40,7 @@ func (d *Dispatcher) takeSome(ctx context.Context, statuses []*whatsapp.Status, 
 	})
 	switch {
 	case err == nil:
-		return nil
+		return d.learn(ctx, statuses, first, fail)
 	case isOutage(err):
 		return err
 	case len(statuses) == 1:

@@ -36,12 +36,13 @@ func (tx *Tx) AddConsent(e *punchcard.ConsentEntry) error {
 	if state.EntryID == 0 {
 		return nil
 	}
+	state.CustomerID = e.CustomerID // the entry that decides may be of one who was merged into them
 	return tx.db.Clauses(clause.OnConflict{UpdateAll: true}).Create(&state).Error
 }
 
 // topicLog reads what the standing on an entry's topic depends on: the topic's log, and what the customer said of everything.
 func (tx *Tx) topicLog(e *punchcard.ConsentEntry) ([]punchcard.ConsentEntry, error) {
-	return list[punchcard.ConsentEntry](tx.db.Where("customer_id = ? AND (topic = ? OR everything)", e.CustomerID, e.Topic))
+	return list[punchcard.ConsentEntry](tx.db.Where("customer_id IN (?) AND (topic = ? OR everything)", tx.kin(e.CustomerID), e.Topic))
 }
 
 // outweighed tells whether a grant is older than a stop of its topic or of everything, or answers a question from before one.
@@ -80,9 +81,9 @@ func (tx *Tx) Consent(id int64) (*punchcard.ConsentEntry, error) {
 	return one[punchcard.ConsentEntry](tx.db.Where("id = ?", id))
 }
 
-// Consents lists a customer's consent log after an id, in the order of recording.
+// Consents lists a customer's consent log after an id, in the order of recording, with those of customers who were merged into them.
 func (tx *Tx) Consents(customer string, after int64, limit int) ([]punchcard.ConsentEntry, error) {
-	return list[punchcard.ConsentEntry](tx.db.Where("customer_id = ? AND id > ?", customer, after).Order("id").Limit(limit))
+	return list[punchcard.ConsentEntry](tx.db.Where("customer_id IN (?) AND id > ?", tx.kin(customer), after).Order("id").Limit(limit))
 }
 
 // AllConsents lists everyone's consent log after an id, in the order of recording.

@@ -5,36 +5,136 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
+	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
 	"punchcard"
 )
 
-// Identify finds the customer known by any of the identities, nil when nobody is. Identities that name different customers
-// are refused with CodeConflict.
+// Identify finds the customer known by the identities, nil when nobody is. Identities that name different customers are refused
+// with CodeConflict, unless one of the customers has given up the names by which the others are known now: whoever names them
+// so has not heard of it. A name that everybody has given up names its last owner, where nothing else is said.
 func (tx *Tx) Identify(identities []punchcard.Identity) (*punchcard.Customer, error) {
-	owner := ""
-	for _, want := range identities {
-		have, err := one[punchcard.Identity](tx.db.Where("kind = ? AND value = ?", want.Kind, want.Value))
-		if err != nil {
-			return nil, err
-		}
-		if have == nil {
-			continue
-		}
-		if owner != "" && owner != have.CustomerID {
-			return nil, ErrTwoCustomers
-		}
-		owner = have.CustomerID
-	}
-	if owner == "" {
-		return nil, nil
+	owner, err := tx.ownerOf(identities)
+	if err != nil || owner == "" {
+		return nil, err
 	}
 	return tx.Customer(owner)
 }
 
-// Owners are the ids of the customers who are known by names, by kind and value. A name that is nobody's is not there.
+func (tx *Tx) ownerOf(identities []punchcard.Identity) (string, error) {
+	var live []punchcard.Identity
+	gone := map[string][]punchcard.Identity{} // by customer: names that were theirs
+	var last *punchcard.Identity
+	for _, name := range identities {
+		rows, err := tx.holders(name.Kind, name.Value)
+		if err != nil {
+			return "", err
+		}
+		for _, r := range rows {
+			if r.RetiredAt == nil {
+				live = append(live, r)
+			} else {
+				gone[r.CustomerID] = append(gone[r.CustomerID], r)
+			}
+		}
+		if h := rows.last(); h != nil {
+			last = h
+		}
+	}
+	if len(live) == 0 {
+		if last != nil && len(identities) == 1 {
+			return last.CustomerID, nil
+		}
+		return "", nil
+	}
+	left := func(customer string, name punchcard.Identity) bool {
+		return slices.ContainsFunc(gone[customer], func(g punchcard.Identity) bool { return g.Kind == name.Kind && g.Value == name.Value })
+	}
+	owners := map[string]bool{}
+	for _, candidate := range live {
+		if !slices.ContainsFunc(live, func(l punchcard.Identity) bool {
+			return l.CustomerID != candidate.CustomerID && !left(candidate.CustomerID, l)
+		}) {
+			owners[candidate.CustomerID] = true
+		}
+	}
+	if len(owners) != 1 {
+		return "", ErrTwoCustomers
+	}
+	for owner := range owners {
+		return owner, nil
+	}
+	return "", nil
+}
+
+// holders are a name's owner, if somebody has it now, and those who had it.
+type holders []punchcard.Identity
+
+func (tx *Tx) holders(kind punchcard.IdentityKind, value string) (holders, error) {
+	if value == "" {
+		return nil, nil
+	}
+	return list[punchcard.Identity](tx.db.Where("kind = ? AND value = ?", kind, value).Order("retired_at, customer_id"))
+}
+
+// now is who has the name, or nil.
+func (h holders) now() *punchcard.Identity {
+	for i := range h {
+		if h[i].RetiredAt == nil {
+			return &h[i]
+		}
+	}
+	return nil
+}
+
+// last is who gave the name up last, nil when nobody did or somebody has it.
+func (h holders) last() (last *punchcard.Identity) {
+	if h.now() != nil {
+		return nil
+	}
+	for i := range h {
+		if last == nil || h[i].RetiredAt.After(*last.RetiredAt) {
+			last = &h[i]
+		}
+	}
+	return last
+}
+
+// at is who had the name at a moment, which is zero when it is not known: who has it now, unless somebody gave it up after then.
+// Who gave it up before then is not the one.
+func (h holders) at(when time.Time) *punchcard.Identity {
+	if when.IsZero() {
+		if now := h.now(); now != nil {
+			return now
+		}
+		return h.last()
+	}
+	var had *punchcard.Identity
+	for i := range h {
+		if r := h[i].RetiredAt; r != nil && !r.Before(when) && (had == nil || r.Before(*had.RetiredAt)) {
+			had = &h[i]
+		}
+	}
+	if had != nil {
+		return had
+	}
+	return h.now()
+}
+
+// of tells whether a customer has or had the name.
+func (h holders) of(customer string) *punchcard.Identity {
+	for i := range h {
+		if h[i].CustomerID == customer {
+			return &h[i]
+		}
+	}
+	return nil
+}
+
+// Owners are the ids of the customers who are known by names now, by kind and value. A name that is nobody's is not there.
 func (tx *Tx) Owners(names []punchcard.Identity) (map[[2]string]string, error) {
 	byKind := map[punchcard.IdentityKind][]string{}
 	for _, n := range names {
@@ -42,7 +142,7 @@ func (tx *Tx) Owners(names []punchcard.Identity) (map[[2]string]string, error) {
 	}
 	owners := map[[2]string]string{}
 	for kind, values := range byKind {
-		rows, err := list[punchcard.Identity](tx.db.Where("kind = ? AND value IN ?", kind, values))
+		rows, err := list[punchcard.Identity](tx.db.Where("kind = ? AND value IN ? AND retired_at IS NULL", kind, values))
 		if err != nil {
 			return nil, err
 		}
@@ -61,33 +161,37 @@ func (tx *Tx) Enroll(identities []punchcard.Identity, fresh punchcard.Customer) 
 		return nil, err
 	}
 	if c == nil {
-		c = &fresh
-		c.ID, c.CreatedAt = punchcard.NewID(punchcard.PrefixCustomer), tx.Now
-		if c.Since = kept(c.Since); c.Since.IsZero() || c.Since.After(tx.Now) {
-			c.Since = tx.Now
-		}
-		if c.Attributes == nil {
-			c.Attributes = map[string]any{}
-		}
-		if c.Labels == nil {
-			c.Labels = []string{}
-		}
-		if err := tx.db.Create(c).Error; err != nil {
-			return nil, err
-		}
-		if err := tx.AddIdentities(c, identities); err != nil {
-			if errors.Is(err, ErrTwoCustomers) {
-				// Another transaction enrolled the same person since Identify looked: start over and find them.
-				err = errEnrolledMeanwhile
-			}
-			return nil, err
-		}
-		return c, nil
+		return tx.newCustomer(identities, fresh)
 	}
 	if err := tx.LearnRegion(c, fresh.Country, fresh.Zone); err != nil {
 		return nil, err
 	}
 	return c, tx.AddIdentities(c, identities)
+}
+
+func (tx *Tx) newCustomer(identities []punchcard.Identity, fresh punchcard.Customer) (*punchcard.Customer, error) {
+	c := &fresh
+	c.ID, c.CreatedAt = punchcard.NewID(punchcard.PrefixCustomer), tx.Now
+	if c.Since = kept(c.Since); c.Since.IsZero() || c.Since.After(tx.Now) {
+		c.Since = tx.Now
+	}
+	if c.Attributes == nil {
+		c.Attributes = map[string]any{}
+	}
+	if c.Labels == nil {
+		c.Labels = []string{}
+	}
+	if err := tx.db.Create(c).Error; err != nil {
+		return nil, err
+	}
+	if err := tx.AddIdentities(c, identities); err != nil {
+		if errors.Is(err, ErrTwoCustomers) {
+			// Another transaction enrolled the same person since Identify looked: start over and find them.
+			err = errEnrolledMeanwhile
+		}
+		return nil, err
+	}
+	return c, nil
 }
 
 // LearnRegion gives a customer the country and the time zone of their phone, where these were unknown so far: they came by
@@ -106,28 +210,29 @@ func (tx *Tx) LearnRegion(c *punchcard.Customer, country, zone string) error {
 	return nil
 }
 
-// AddIdentities gives a customer names; those that they have already change nothing. The error is CodeConflict when one of
-// them is another customer's.
+// AddIdentities gives a customer names; those that they have, or have given up, change nothing. The error is CodeConflict when one
+// of them is another customer's.
 func (tx *Tx) AddIdentities(c *punchcard.Customer, identities []punchcard.Identity) error {
 	// In one order for all: two callers who name the same person's identities otherwise would wait for each other.
 	inOrder := slices.SortedFunc(slices.Values(identities), func(a, b punchcard.Identity) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Value, b.Value))
 	})
 	for _, id := range inOrder {
-		id.CustomerID, id.CreatedAt = c.ID, tx.Now
+		id.CustomerID, id.CreatedAt, id.RetiredAt = c.ID, tx.Now, nil
 		r := tx.db.Clauses(clause.OnConflict{DoNothing: true}).Create(&id)
 		if r.Error != nil {
 			return r.Error
 		}
 		if r.RowsAffected == 0 {
-			have, err := one[punchcard.Identity](tx.db.Where("kind = ? AND value = ?", id.Kind, id.Value))
+			have, err := tx.holders(id.Kind, id.Value)
 			if err != nil {
 				return err
 			}
-			if have == nil {
+			switch now := have.now(); {
+			case have.of(c.ID) != nil:
+			case now == nil:
 				return errEnrolledMeanwhile
-			}
-			if have.CustomerID != c.ID {
+			default:
 				return ErrTwoCustomers
 			}
 		}
@@ -135,32 +240,120 @@ func (tx *Tx) AddIdentities(c *punchcard.Customer, identities []punchcard.Identi
 	return nil
 }
 
+// Fits answers CodeConflict when one of the names is another customer's, and not one that this customer has given up.
+func (tx *Tx) Fits(c *punchcard.Customer, identities []punchcard.Identity) error {
+	for _, name := range identities {
+		have, err := tx.holders(name.Kind, name.Value)
+		if err != nil {
+			return err
+		}
+		if now := have.now(); now != nil && have.of(c.ID) == nil {
+			return ErrTwoCustomers
+		}
+	}
+	return nil
+}
+
+// Named are the ids of the customers who are named, by our id ("": not) and by names that they have now.
+func (tx *Tx) Named(own string, identities []punchcard.Identity) ([]string, error) {
+	var ids []string
+	if own != "" {
+		c, err := tx.Customer(own)
+		if c, err = must(c, err, "customer"); err != nil {
+			return nil, err
+		}
+		ids = append(ids, c.ID)
+	}
+	for _, name := range identities {
+		have, err := tx.holders(name.Kind, name.Value)
+		if err != nil {
+			return nil, err
+		}
+		if now := have.now(); now != nil {
+			ids = append(ids, now.CustomerID)
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids), nil
+}
+
+// Retire takes a name from a customer as of a moment. It stays in the history: a late webhook still finds them by it.
+func (tx *Tx) Retire(name punchcard.Identity, at time.Time) error {
+	at = kept(at)
+	if at.IsZero() || at.After(tx.Now) {
+		at = tx.Now
+	}
+	return tx.db.Model(&punchcard.Identity{}).
+		Where("kind = ? AND value = ? AND customer_id = ? AND retired_at IS NULL", name.Kind, name.Value, name.CustomerID).
+		Update("retired_at", at).Error
+}
+
+// own makes a name a customer's, whoever had it. Who had it is locked, and so is the customer.
+func (tx *Tx) own(c string, kind punchcard.IdentityKind, value string, have holders, at time.Time) error {
+	now := have.now()
+	if now != nil && now.CustomerID == c {
+		return nil
+	}
+	if now != nil {
+		if err := tx.Retire(*now, at); err != nil {
+			return err
+		}
+	}
+	r := tx.db.Clauses(clause.OnConflict{
+		Columns:   []clause.Column{{Name: "kind"}, {Name: "value"}, {Name: "customer_id"}},
+		DoUpdates: clause.Assignments(map[string]any{"created_at": tx.Now, "retired_at": gorm.Expr("NULL")}),
+	}).Create(&punchcard.Identity{Kind: kind, Value: value, CustomerID: c, CreatedAt: tx.Now})
+	if isDuplicate(r.Error) {
+		// On PostgreSQL this ends the transaction, which is what starting over needs.
+		return fmt.Errorf("%w: %w", errEnrolledMeanwhile, r.Error)
+	}
+	return r.Error
+}
+
 // ErrTwoCustomers says that names which should be one person's belong to two.
 var ErrTwoCustomers = punchcard.Errorf(punchcard.CodeConflict, "these identities belong to two customers").Because("two_customers")
 
 var errEnrolledMeanwhile = fmt.Errorf("another transaction enrolled this customer: %w", ErrTryAgain)
 
-// Customer reads a customer, or nil.
-func (tx *Tx) Customer(id string) (*punchcard.Customer, error) {
-	return one[punchcard.Customer](tx.db.Where("id = ?", id))
-}
+// Customer reads a customer, or nil. An id that turned out to be another's leads to who they are now.
+func (tx *Tx) Customer(id string) (*punchcard.Customer, error) { return tx.follow(tx.db, id) }
 
 // LockCustomer reads a customer and holds the lock under which everything about them is decided. The first lock of any
-// transaction. The error is CodeNotFound when there is none.
+// transaction. An id that turned out to be another's leads to who they are now: use the answer's, not the one that was asked
+// for. The error is CodeNotFound when there is none.
 func (tx *Tx) LockCustomer(id string) (*punchcard.Customer, error) {
-	c, err := one[punchcard.Customer](tx.db.Clauses(lock).Where("id = ?", id))
+	// A merged row that is met on the way stays locked, out of order. Nobody needs it for long, and who waits for it the wrong way
+	// round is broken off by the database and tries again.
+	c, err := tx.follow(tx.db.Clauses(lock), id)
 	return must(c, err, "customer")
+}
+
+// follow reads a customer, and whom they were merged into. Nobody is merged into one who is merged already, and who is merged
+// stays so: this ends.
+func (tx *Tx) follow(q *gorm.DB, id string) (*punchcard.Customer, error) {
+	for {
+		c, err := one[punchcard.Customer](q.Session(&gorm.Session{}).Where("id = ?", id))
+		if err != nil || c == nil || c.MergedInto == nil {
+			return c, err
+		}
+		id = *c.MergedInto
+	}
 }
 
 // SaveCustomer writes a customer that is locked.
 func (tx *Tx) SaveCustomer(c *punchcard.Customer) error { return tx.db.Save(c).Error }
 
-// Identities lists a customer's names, oldest first.
+// Identities lists the names that a customer has now, oldest first.
 func (tx *Tx) Identities(customer string) ([]punchcard.Identity, error) {
+	return list[punchcard.Identity](tx.db.Where("customer_id = ? AND retired_at IS NULL", customer).Order("created_at, kind, value"))
+}
+
+// IdentityHistory lists the names that a customer has or had, oldest first.
+func (tx *Tx) IdentityHistory(customer string) ([]punchcard.Identity, error) {
 	return list[punchcard.Identity](tx.db.Where("customer_id = ?", customer).Order("created_at, kind, value"))
 }
 
-// CustomersAfter lists customers by id for paging.
+// CustomersAfter lists customers by id for paging, without those who turned out to be others.
 func (tx *Tx) CustomersAfter(after string, limit int) ([]punchcard.Customer, error) {
-	return list[punchcard.Customer](tx.db.Where("id > ?", after).Order("id").Limit(limit))
+	return list[punchcard.Customer](tx.db.Where("id > ? AND merged_into IS NULL", after).Order("id").Limit(limit))
 }

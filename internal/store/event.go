@@ -2,6 +2,7 @@ package store
 
 import (
 	"time"
+	"unicode/utf8"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -144,6 +145,13 @@ func (tx *Tx) ParkedEvents(after int64, limit int) ([]punchcard.Event, error) {
 func (tx *Tx) LatestEvent(customer, name string) (*punchcard.Event, error) {
 	return one[punchcard.Event](tx.db.Where("customer_id = ? AND name = ? AND status = ?", customer, name, punchcard.EventRouted).
 		Order("seq DESC").Limit(1))
+}
+
+// RoutedLike tells whether another event of the customer, whose id begins so, was routed.
+func (tx *Tx) RoutedLike(e *punchcard.Event, prefix string) (bool, error) {
+	n, err := count[punchcard.Event](tx.db.Where("customer_id = ? AND name = ? AND seq <> ? AND status = 'routed' AND substr(id, 1, ?) = ?",
+		e.CustomerID, e.Name, e.Seq, utf8.RuneCountInString(prefix), prefix))
+	return n > 0, err
 }
 
 // eventTotal is how many events of a name a customer has, or the sum of one of their fields.

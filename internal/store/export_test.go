@@ -77,3 +77,6 @@ var IsDuplicate = isDuplicate
 
 // HidePassword is hidePassword.
 var HidePassword = hidePassword
+
+// MergedTables says what a merge does with the rows of every table that names customers.
+var MergedTables = mergedTables

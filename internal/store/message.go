@@ -45,9 +45,19 @@ func (tx *Tx) Messages(customer, before string, limit int) ([]punchcard.Message,
 	return list[punchcard.Message](q.Order("id DESC").Limit(limit))
 }
 
-// LastInbound is when the customer last wrote, nil when they never did. The service window counts from here.
+// Amendments lists what changes a message that a customer sent, and came before it: edits and a revoke, as they were said.
+func (tx *Tx) Amendments(m *punchcard.Message) ([]punchcard.Message, error) {
+	if m.Wamid == nil {
+		return nil, nil
+	}
+	return list[punchcard.Message](tx.db.Where("customer_id = ? AND direction = 'in' AND reply_to = ? AND kind IN ('edit', 'revoke')", m.CustomerID, *m.Wamid).
+		Order("said_at, id"))
+}
+
+// LastInbound is when the customer last wrote, nil when they never did. The service window counts from here. A notice about them
+// is nothing they wrote, nor is the change of something they had written.
 func (tx *Tx) LastInbound(customer string) (*time.Time, error) {
-	m, err := one[punchcard.Message](tx.db.Where("customer_id = ? AND direction = ?", customer, punchcard.Inbound).
+	m, err := one[punchcard.Message](tx.db.Where("customer_id = ? AND direction = ? AND kind NOT IN ('system', 'edit', 'revoke')", customer, punchcard.Inbound).
 		Order("created_at DESC").Limit(1))
 	if err != nil || m == nil {
 		return nil, err

@@ -364,7 +364,7 @@ func (tx *Tx) endHold(grant *punchcard.Grant, kind punchcard.LedgerKind, status 
 	return tx.db.Save(hold).Error
 }
 
-// Ledger lists a customer's ledger after an id, oldest first.
+// Ledger lists a customer's ledger after an id, oldest first, with those of customers who were merged into them.
 func (tx *Tx) Ledger(customer string, after int64, limit int) ([]punchcard.LedgerEntry, error) {
-	return list[punchcard.LedgerEntry](tx.db.Where("customer_id = ? AND id > ?", customer, after).Order("id").Limit(limit))
+	return list[punchcard.LedgerEntry](tx.db.Where("customer_id IN (?) AND id > ?", tx.kin(customer), after).Order("id").Limit(limit))
 }

@@ -47,11 +47,11 @@ func (tx *Tx) SaveSlot(s *ScheduleSlot) error {
 // Zones lists the zones that customers have, the empty one included if some have none.
 func (tx *Tx) Zones() ([]string, error) {
 	var zones []string
-	err := tx.db.Model(&punchcard.Customer{}).Distinct("zone").Order("zone").Pluck("zone", &zones).Error
+	err := tx.db.Model(&punchcard.Customer{}).Where("merged_into IS NULL").Distinct("zone").Order("zone").Pluck("zone", &zones).Error
 	return zones, err
 }
 
 // CustomersInZone lists customers of a zone by id, after an id.
 func (tx *Tx) CustomersInZone(zone, after string, limit int) ([]punchcard.Customer, error) {
-	return list[punchcard.Customer](tx.db.Where("zone = ? AND id > ?", zone, after).Order("id").Limit(limit))
+	return list[punchcard.Customer](tx.db.Where("zone = ? AND id > ? AND merged_into IS NULL", zone, after).Order("id").Limit(limit))
 }

@@ -125,9 +125,6 @@ func (s *Simulator) postObject(w http.ResponseWriter, r *http.Request) *graphErr
 	if spec.ParameterFormat == "" {
 		spec.ParameterFormat = had.ParameterFormat
 	}
-	if spec.TTL == 0 {
-		spec.TTL = had.TTL
-	}
 	if spec.Components == nil {
 		spec.Components = had.Components
 	}
@@ -203,9 +200,6 @@ func (t *storedTemplate) view() object {
 	}
 	if t.ParameterFormat != "" {
 		v["parameter_format"] = t.ParameterFormat
-	}
-	if t.TTL != 0 {
-		v["message_send_ttl_seconds"] = t.TTL
 	}
 	if t.RejectedReason != "" {
 		v["rejected_reason"] = t.RejectedReason
