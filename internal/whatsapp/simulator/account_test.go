@@ -174,4 +174,7 @@ func TestBlockUsers(t *testing.T) {
 	require.Zero(t, call(http.MethodPost, `{"user_id":"`+in.UserID+`"}`))
 	_, answer := w.call(http.MethodGet, "/v26.0/301/block_users", nil, "Authorization", "Bearer token")
 	require.Equal(t, "4520123456", answer["data"].([]any)[0].(map[string]any)["wa_id"])
+	w.person(personFact{Phone: mia, Number: "+4520123499"})
+	require.Equal(t, 130403, w.refusal(templateTo("+4520123499", "hello")), "the block is of the person, not of the number")
+	require.Equal(t, sent, w.outcome(templateTo(mia, "hello")), "whoever has the number next is another")
 }

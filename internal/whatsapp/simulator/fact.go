@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -215,6 +216,12 @@ func (s *Simulator) apply(f fact) {
 	s.bump()
 	if p := f.Person; p != nil {
 		s.applyPerson(*p)
+		if p.Number != "" && s.account.Banned[p.Phone] { // a block is of the person
+			banned := maps.Clone(s.account.Banned)
+			delete(banned, p.Phone)
+			banned[p.Number] = true
+			s.account.Banned = banned
+		}
 		s.feedback(*p)
 	}
 	if f.Media != nil {
