@@ -13,6 +13,7 @@ import (
 	"punchcard/internal/dispatch"
 	"punchcard/internal/fence"
 	"punchcard/internal/store"
+	"punchcard/rules"
 )
 
 // Dispatch is what the API asks of the dispatcher; *dispatch.Dispatcher is one. Each method promises what it says there.
@@ -32,6 +33,8 @@ type Dispatch interface {
 	Capture(ctx context.Context, code string) (*punchcard.Grant, error)
 	CloseHandoff(ctx context.Context, id, by string) (*punchcard.Handoff, error)
 	CloseAlert(ctx context.Context, id, by string) (*punchcard.Alert, error)
+	Templates(ctx context.Context) (*dispatch.TemplateReport, error)
+	PushTemplates(ctx context.Context, book dispatch.TemplateBook, p *rules.Program) (*dispatch.TemplateReport, error)
 	Decide(ctx context.Context, id string, approve bool, by, note string) (*punchcard.Approval, error)
 }
 
@@ -49,6 +52,9 @@ type Options struct {
 	AppSecrets []string
 	// VerifyToken is the word that Meta's handshake must say. Without it every handshake is refused.
 	VerifyToken string
+
+	// WhatsApp is where templates are submitted; nil: they are submitted by the command alone.
+	WhatsApp dispatch.TemplateBook
 
 	// TemporalURL is where a run's workflow is to be seen, by the workflow's id; nil: answers have no such address.
 	TemporalURL func(workflowID string) string

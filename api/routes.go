@@ -86,6 +86,8 @@ func (s *server) routes() []route {
 		{post, "/v1/alerts/{id}/close", needsKey, "closeAlert", tagSending, "Close an alert", with(s, s.closeAlert), options{idempotent: true, about: aboutCloseAlert, example: `{"by": "maria@beanandbloom.example"}`}},
 
 		{get, "/v1/program", needsKey, "getProgram", tagProgram, "Look at the program that runs now", with(s, s.program), options{}},
+		{get, "/v1/templates", needsKey, "listTemplates", tagProgram, "List its templates, and how they stand with WhatsApp", with(s, s.templates), options{about: aboutTemplates}},
+		{post, "/v1/templates/push", needsKey, "pushTemplates", tagProgram, "Submit what WhatsApp does not have yet", with(s, s.pushTemplates), options{about: aboutPush}},
 
 		{get, pathWebhook, public, "verifyWebhook", tagWhatsApp, "WhatsApp's handshake", with(s, s.handshake), aboutHandshake},
 		{post, pathWebhook, public, "receiveWebhook", tagWhatsApp, "Receive what WhatsApp has to say", with(s, s.webhook), aboutWebhook},

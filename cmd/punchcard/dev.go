@@ -276,7 +276,7 @@ func (d *dev) work(ctx context.Context) error {
 	defer worker.Stop()
 	ready := readiness{"database": d.store.Ping, "temporal": pingTemporal(tc), "program": published(d.fence)}
 	handler := api.New(api.Options{
-		Store: d.store, Dispatch: dispatcher, Catalog: d.fence.Catalog, Keys: api.FixedKey(devKey), AppSecrets: []string{devKey},
+		Store: d.store, Dispatch: dispatcher, Catalog: d.fence.Catalog, WhatsApp: d.client, Keys: api.FixedKey(devKey), AppSecrets: []string{devKey},
 		VerifyToken: devKey, TemporalURL: temporalURL(d.temporal.UI(), "default"), WorkflowID: workflows.WorkflowID, Ready: ready.check,
 		Log: d.log, Version: version(),
 	})
@@ -308,7 +308,7 @@ func (d *dev) work(ctx context.Context) error {
 
 // publish makes the program's folder the newest version, its templates known, and its empty pools usable.
 func (d *dev) publish(ctx context.Context) error {
-	if _, err := pushTemplates(ctx, d.client, d.program); err != nil {
+	if _, err := pushFor(ctx, d.fence, d.client, d.program); err != nil {
 		return err
 	}
 	if _, _, err := d.fence.Catalog.Publish(ctx, d.program); err != nil {

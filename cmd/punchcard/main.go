@@ -17,19 +17,20 @@ import (
 // cli is the command line: every flag can also be set by its environment variable, and every secret by a file that a variable
 // of the same name with _FILE at its end names.
 type cli struct {
-	Dev     devCmd     `cmd:"" help:"Run everything on this machine: to try, to develop, to show. Loopback only."`
-	Serve   serveCmd   `cmd:"" help:"Run the API and dispatch, against PostgreSQL and Temporal."`
-	Worker  workerCmd  `cmd:"" help:"Run the workers that journeys' runs live on, against PostgreSQL and Temporal."`
-	Migrate migrateCmd `cmd:"" help:"Bring the database's schema up to this program's."`
-	Program programCmd `cmd:"" help:"Check, format, compare and publish a program's folder."`
-	Pause   pauseCmd   `cmd:"" help:"Hold a journey's runs before their next effect."`
-	Resume  resumeCmd  `cmd:"" help:"Let a paused journey's runs go on."`
-	Stop    stopCmd    `cmd:"" help:"Stop a template, a reward or a journey at once, for runs of every version."`
-	Allow   allowCmd   `cmd:"" help:"Take a stop back."`
-	EndRuns endRunsCmd `cmd:"" name:"end-runs" help:"End the live runs of old versions of the program."`
-	Keys    keysCmd    `cmd:"" help:"Make, list and revoke keys to the API."`
-	Phone   phoneCmd   `cmd:"" help:"Run the WhatsApp simulator with its phone page alone."`
-	Version versionCmd `cmd:"" help:"Say which version this is."`
+	Dev       devCmd       `cmd:"" help:"Run everything on this machine: to try, to develop, to show. Loopback only."`
+	Serve     serveCmd     `cmd:"" help:"Run the API and dispatch, against PostgreSQL and Temporal."`
+	Worker    workerCmd    `cmd:"" help:"Run the workers that journeys' runs live on, against PostgreSQL and Temporal."`
+	Migrate   migrateCmd   `cmd:"" help:"Bring the database's schema up to this program's."`
+	Program   programCmd   `cmd:"" help:"Check, format, compare and publish a program's folder."`
+	Templates templatesCmd `cmd:"" help:"Show, submit and compare what WhatsApp has of the program's templates."`
+	Pause     pauseCmd     `cmd:"" help:"Hold a journey's runs before their next effect."`
+	Resume    resumeCmd    `cmd:"" help:"Let a paused journey's runs go on."`
+	Stop      stopCmd      `cmd:"" help:"Stop a template, a reward or a journey at once, for runs of every version."`
+	Allow     allowCmd     `cmd:"" help:"Take a stop back."`
+	EndRuns   endRunsCmd   `cmd:"" name:"end-runs" help:"End the live runs of old versions of the program."`
+	Keys      keysCmd      `cmd:"" help:"Make, list and revoke keys to the API."`
+	Phone     phoneCmd     `cmd:"" help:"Run the WhatsApp simulator with its phone page alone."`
+	Version   versionCmd   `cmd:"" help:"Say which version this is."`
 }
 
 func main() {
@@ -62,6 +63,9 @@ func run(ctx context.Context, args []string) int {
 	}
 	k.BindTo(ctx, (*context.Context)(nil))
 	if err := k.Run(); err != nil {
+		if code, ok := errors.AsType[exitCode](err); ok {
+			return int(code)
+		}
 		if !errors.Is(err, errSaid) {
 			fmt.Fprintln(os.Stderr, "punchcard:", err)
 		}

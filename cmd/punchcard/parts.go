@@ -19,7 +19,6 @@ import (
 	"punchcard/internal/fence"
 	"punchcard/internal/store"
 	"punchcard/internal/whatsapp"
-	"punchcard/rules"
 	"punchcard/workflows"
 )
 
@@ -176,59 +175,4 @@ func temporalURL(ui, namespace string) func(workflowID string) string {
 	return func(workflowID string) string {
 		return strings.TrimSuffix(ui, "/") + workflows.UIPath(namespace, workflowID)
 	}
-}
-
-// pushTemplates makes WhatsApp know every wording of a program's templates. It answers how many were new there.
-func pushTemplates(ctx context.Context, c *whatsapp.Client, p *rules.Program) (int, error) {
-	known, err := c.ListTemplates(ctx)
-	if err != nil {
-		return 0, fmt.Errorf("list the templates at WhatsApp: %w", err)
-	}
-	have := map[[2]string]bool{}
-	for _, t := range known {
-		have[[2]string{t.Name, t.Language}] = true
-	}
-	added := 0
-	for _, t := range p.Templates {
-		for _, lang := range t.Languages() {
-			w := t.Wire(lang)
-			if have[[2]string{w.Name, w.Language}] {
-				continue
-			}
-			if _, err := c.CreateTemplate(ctx, templateSpec(w)); err != nil && !whatsapp.IsDuplicateTemplate(err) {
-				return added, fmt.Errorf("create template %s in %s at WhatsApp: %w", t.Name, lang, err)
-			}
-			added++
-		}
-	}
-	return added, nil
-}
-
-func templateSpec(w rules.WireTemplate) whatsapp.TemplateSpec {
-	spec := whatsapp.TemplateSpec{Name: w.Name, Language: w.Language, Category: w.Category}
-	if w.Header != "" {
-		spec.Components = append(spec.Components, whatsapp.Component{Type: whatsapp.ComponentHeader, Format: "TEXT", Text: w.Header})
-	}
-	body := whatsapp.Component{Type: whatsapp.ComponentBody, Text: w.Body}
-	if len(w.Examples) > 0 {
-		body.Example = &whatsapp.Example{BodyText: [][]string{w.Examples}}
-	}
-	spec.Components = append(spec.Components, body)
-	if w.Footer != "" {
-		spec.Components = append(spec.Components, whatsapp.Component{Type: whatsapp.ComponentFooter, Text: w.Footer})
-	}
-	if len(w.Buttons) == 0 {
-		return spec
-	}
-	buttons := whatsapp.Component{Type: whatsapp.ComponentButtons}
-	for _, b := range w.Buttons {
-		switch b.Kind {
-		case rules.ButtonQuickReply:
-			buttons.Buttons = append(buttons.Buttons, whatsapp.ButtonSpec{Type: whatsapp.ButtonQuickReply, Text: b.Text})
-		case rules.ButtonCopyCode:
-			buttons.Buttons = append(buttons.Buttons, whatsapp.ButtonSpec{Type: whatsapp.ButtonCopyCode, Example: whatsapp.Samples{b.Example}})
-		}
-	}
-	spec.Components = append(spec.Components, buttons)
-	return spec
 }

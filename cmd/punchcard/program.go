@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"punchcard/internal/dispatch"
 	"punchcard/internal/fence"
 	"punchcard/internal/store"
 	"punchcard/internal/whatsapp"
@@ -202,6 +203,11 @@ type publishFlags struct {
 	PhonePort             int    `default:"8090" help:"With --dev: the simulator's port."`
 }
 
+// templatesFlag says whether publishing submits templates.
+type templatesFlag struct {
+	Templates bool `default:"true" negatable:"" help:"Submit new templates to WhatsApp first; without, what would send them is held until punchcard templates push."`
+}
+
 func (f publishFlags) client() (*whatsapp.Client, error) {
 	if f.Dev {
 		return whatsapp.New(whatsapp.Config{
@@ -219,14 +225,16 @@ func (f publishFlags) client() (*whatsapp.Client, error) {
 
 // publish makes WhatsApp know a program's templates, so that a run which starts with it finds them there, and then makes it the
 // newest version.
-func (f publishFlags) publish(ctx context.Context, s *store.Store, p *rules.Program) error {
-	client, err := f.client()
-	if err != nil {
-		return err
-	}
-	added, err := pushTemplates(ctx, client, p)
-	if err != nil {
-		return err
+func (f publishFlags) publish(ctx context.Context, s *store.Store, p *rules.Program, templates bool) error {
+	report := &dispatch.TemplateReport{}
+	if templates {
+		client, err := f.client()
+		if err != nil {
+			return err
+		}
+		if report, err = pushFor(ctx, fence.New(s), client, p); err != nil {
+			return err
+		}
 	}
 	version, fresh, err := fence.NewCatalog(s).Publish(ctx, p)
 	if err != nil {
@@ -236,12 +244,14 @@ func (f publishFlags) publish(ctx context.Context, s *store.Store, p *rules.Prog
 	if !fresh {
 		state = "is already"
 	}
-	fmt.Printf("%s %s version %d; %d wordings of templates were new to WhatsApp.\n", p.Name, state, version, added)
+	fmt.Printf("%s %s version %d; %d wordings of templates were new to WhatsApp.\n", p.Name, state, version, report.Submitted)
+	sayWaiting(os.Stdout, report)
 	return nil
 }
 
 type programApplyCmd struct {
 	publishFlags
+	templatesFlag
 
 	Dir string `arg:"" help:"The program's folder."`
 }
@@ -256,7 +266,7 @@ func (c programApplyCmd) Run(ctx context.Context) error {
 		if err := sayChanges(ctx, s, p); err != nil {
 			return err
 		}
-		return c.publish(ctx, s, p)
+		return c.publish(ctx, s, p, c.Templates)
 	})
 }
 
@@ -326,6 +336,7 @@ func (c programShowCmd) Run(ctx context.Context) error {
 
 type programRollbackCmd struct {
 	publishFlags
+	templatesFlag
 
 	To int `arg:"" name:"version" help:"The version to publish again, as history shows it."`
 }
@@ -340,7 +351,7 @@ func (c programRollbackCmd) Run(ctx context.Context) error {
 		if err := sayChanges(ctx, s, p); err != nil {
 			return err
 		}
-		return c.publish(ctx, s, p)
+		return c.publish(ctx, s, p, c.Templates)
 	})
 }
 

@@ -17,6 +17,7 @@ type serveCmd struct {
 	databaseFlags
 	temporalFlags
 	webhookFlags
+	accountFlags
 
 	TemporalUI string `name:"temporal-ui" default:"http://localhost:8233" help:"Address of the Temporal UI, for links."`
 	Listen     string `default:":8080" help:"Address of the API and the webhook."`
@@ -46,7 +47,7 @@ func (c serveCmd) Run(ctx context.Context) (err error) {
 	f := fence.New(s)
 	d := dispatch.New(f, workflows.NewEngine(tc, s.Clock().Business(1e9).Seconds()), log)
 	handler := api.New(api.Options{
-		Store: s, Dispatch: d, Catalog: f.Catalog, Keys: &api.StoreKeys{Store: s}, AppSecrets: c.WhatsappAppSecret,
+		Store: s, Dispatch: d, Catalog: f.Catalog, WhatsApp: c.book(), Keys: &api.StoreKeys{Store: s}, AppSecrets: c.WhatsappAppSecret,
 		VerifyToken: c.WhatsappVerifyToken, TemporalURL: temporalURL(c.TemporalUI, c.TemporalNamespace), WorkflowID: workflows.WorkflowID,
 		Ready: readiness{"database": s.Ping, "temporal": pingTemporal(tc), "program": published(f)}.check,
 		Log:   log, Version: version(),
