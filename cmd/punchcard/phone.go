@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"strconv"
 
 	"golang.org/x/sync/errgroup"
@@ -24,12 +25,17 @@ type phoneCmd struct {
 	AccountID     string `env:"PUNCHCARD_PHONE_ACCOUNT_ID" default:"2001" help:"Id of the WhatsApp business account."`
 	BusinessPhone string `env:"PUNCHCARD_PHONE_BUSINESS_PHONE" default:"+4570000000" help:"The business's number."`
 	Business      string `env:"PUNCHCARD_PHONE_BUSINESS" default:"Punchcard" help:"The business's name, as customers see it."`
+	Limits        string `env:"PUNCHCARD_PHONE_LIMITS" placeholder:"FILE" help:"Meta's rules as numbers, in JSON, as POST /limits takes them."`
 	Data          string `env:"PUNCHCARD_PHONE_DATA" placeholder:"FILE" help:"Journal; without it everything is in memory."`
 }
 
 // Run runs the simulator alone, until it is told to stop.
 func (c phoneCmd) Run(ctx context.Context) (err error) {
 	log := newLog(slog.LevelInfo)
+	limits, err := c.limits()
+	if err != nil {
+		return err
+	}
 	l, err := listen(ctx, loopback(c.Port), "--port")
 	if err != nil {
 		return err
@@ -37,7 +43,7 @@ func (c phoneCmd) Run(ctx context.Context) (err error) {
 	sim, err := simulator.New(simulator.Options{
 		Clock: punchcard.SystemClock{}, WebhookURL: c.WebhookURL, AppSecret: c.AppSecret, VerifyToken: c.VerifyToken, Token: c.Token,
 		PhoneNumberID: c.PhoneNumberID, AccountID: c.AccountID, BusinessPhone: c.BusinessPhone, Business: c.Business,
-		DataFile: c.Data, Logger: log,
+		DataFile: c.Data, Limits: limits, Logger: log,
 	})
 	if err != nil {
 		return errors.Join(err, l.Close())
@@ -48,6 +54,23 @@ func (c phoneCmd) Run(ctx context.Context) (err error) {
 	g.Go(func() error { return sim.Run(ctx) })
 	g.Go(func() error { return serveHTTP(ctx, l, sim.Handler()) })
 	return g.Wait()
+}
+
+// limits are those of the file, or the simulator's own.
+func (c phoneCmd) limits() (*simulator.Limits, error) {
+	if c.Limits == "" {
+		own := simulator.DefaultLimits()
+		return &own, nil
+	}
+	raw, err := os.ReadFile(c.Limits)
+	if err != nil {
+		return nil, fmt.Errorf("--limits: %w", err)
+	}
+	limits, err := simulator.ParseLimits(raw)
+	if err != nil {
+		return nil, fmt.Errorf("--limits %s: %w", c.Limits, err)
+	}
+	return limits, nil
 }
 
 // loopback is a port on this machine's own address.

@@ -80,6 +80,9 @@ func (s *Simulator) file(param, kind string, x media) (*file, *graphError) {
 	if x.Link != "" && !webAddress(x.Link) {
 		return nil, badValue("%s['link'] is not a valid URL", param)
 	}
+	if x.ID != "" && s.mediaNow(x.ID) == nil {
+		return nil, invalid("Param %s['id'] is not a valid whatsapp business account media attachment ID.", param)
+	}
 	f := &file{Kind: kind, ID: x.ID, Link: x.Link, Filename: x.Filename, Voice: x.Voice}
 	return f, length(param+"['caption']", x.Caption, 0, 1024)
 }

@@ -18,14 +18,21 @@
 //
 // # How the simulator differs from Meta
 //
-//   - It models the service window, the checks on bodies and templates, and statuses. It does not yet model rates,
-//     messaging limits, per-user caps, pacing, quality, or a customer who has blocked the business.
-//   - A template is approved as soon as it is created: the answer says PENDING, and the webhook that follows APPROVED.
-//   - A webhook holds one update. Meta batches up to 1,000.
-//   - A webhook is retried every 2 s at most, in real time and until it is taken. Meta slows down and gives up after 7 days.
-//   - Every phone is on WhatsApp. The first message to a number makes a person of it.
-//   - The kinds of message are those that whatsapp.Message has. Any other is refused with 131051.
-//   - Times in webhooks are the business's time (Options.Clock), and the 24 hours of the service window are too.
+// Meta's rules over time are Limits: docs/simulator.md lists them, with their numbers and where those come from, and the faults
+// that POST /faults sets.
+//
+//		take ─▶ check ─▶ content ─▶ refuse ─▶ outcome ─▶ commit ─▶ settle
+//		        body     template,  account,  window,    journal,  reviews, pauses, pacing:
+//		                 media      rates     caps,      webhooks  what time or people made due
+//		                                      pacing     (disturb: faults)
+//
+//	  - A template is approved as soon as it is created, unless Limits.Review says otherwise.
+//	  - A webhook holds one update, unless a fault batches them.
+//	  - A webhook is retried every 2 s at most, in real time and until it is taken. Meta slows down and gives up after 7 days.
+//	  - Every phone is on WhatsApp. The first message to a number makes a person of it.
+//	  - Flows, catalogs, orders, groups and calls are not modelled.
+//	  - Times in webhooks are the business's time (Options.Clock), and rules about time follow it. Throughput, the pair rate, retries
+//	    and delays are real time.
 //
 // # Who may call
 //

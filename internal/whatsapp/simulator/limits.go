@@ -3,6 +3,7 @@ package simulator
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -96,6 +97,20 @@ func (l *Limits) check() string {
 		}
 	}
 	return ""
+}
+
+// ParseLimits reads limits in JSON, as POST /limits does: what is not named is as in DefaultLimits.
+func ParseLimits(raw []byte) (*Limits, error) {
+	l := DefaultLimits()
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&l); err != nil {
+		return nil, fmt.Errorf("limits cannot be read: %w", err)
+	}
+	if why := l.check(); why != "" {
+		return nil, errors.New("limits: " + why)
+	}
+	return &l, nil
 }
 
 func (s *Simulator) getLimits(w http.ResponseWriter, _ *http.Request) {
@@ -229,7 +244,8 @@ type openedAt struct {
 	at  time.Time
 }
 
-// overMarketing tells whether a person has had today's share of marketing. The caller holds mu.
+// overMarketing tells whether a person has had today's share of marketing. Trying again within a day of a refusal is refused
+// too, and begins the day anew. The caller holds mu.
 func (s *Simulator) overMarketing(who *person, now time.Time) bool {
 	if s.limits.MarketingPerDay == 0 {
 		return false
@@ -239,7 +255,13 @@ func (s *Simulator) overMarketing(who *person, now time.Time) bool {
 		if !within(now, m.At, 24*time.Hour) {
 			break
 		}
-		if m.Direction == out && m.Category == "marketing" && m.Outside && m.Status != failed {
+		if m.Direction != out || m.Category != "marketing" || !m.Outside {
+			continue
+		}
+		switch {
+		case m.Problem != nil && m.Problem.Code == overCap.Code:
+			return true
+		case m.Status != failed:
 			had++
 		}
 	}

@@ -170,14 +170,26 @@ func TestMarketingToAPerson(t *testing.T) {
 		tmpl string
 		want string
 	}{
-		"first of the day":           {func(*world) {}, mia, "offer", sent},
-		"second of the day":          {func(w *world) { w.outcome(templateTo(mia, "offer")) }, mia, "offer", "failed 131049"},
-		"second, of a service":       {func(w *world) { w.outcome(templateTo(mia, "offer")) }, mia, "receipt", sent},
-		"second, to another":         {func(w *world) { w.outcome(templateTo(mia, "offer")) }, "+4520123457", "offer", sent},
-		"second, a day later":        {func(w *world) { w.outcome(templateTo(mia, "offer")); w.clock.Advance(24 * time.Hour) }, mia, "offer", sent},
-		"second, a moment before":    {func(w *world) { w.outcome(templateTo(mia, "offer")); w.clock.Advance(24*time.Hour - 1e6) }, mia, "offer", "failed 131049"},
-		"second, after an answer":    {func(w *world) { w.outcome(templateTo(mia, "offer")); w.answers(mia) }, mia, "offer", sent},
-		"after sends in the window":  {func(w *world) { w.answers(mia); w.outcome(templateTo(mia, "offer")); w.clock.Advance(24 * time.Hour) }, mia, "offer", sent},
+		"first of the day":          {func(*world) {}, mia, "offer", sent},
+		"second of the day":         {func(w *world) { w.outcome(templateTo(mia, "offer")) }, mia, "offer", "failed 131049"},
+		"second, of a service":      {func(w *world) { w.outcome(templateTo(mia, "offer")) }, mia, "receipt", sent},
+		"second, to another":        {func(w *world) { w.outcome(templateTo(mia, "offer")) }, "+4520123457", "offer", sent},
+		"second, a day later":       {func(w *world) { w.outcome(templateTo(mia, "offer")); w.clock.Advance(24 * time.Hour) }, mia, "offer", sent},
+		"second, a moment before":   {func(w *world) { w.outcome(templateTo(mia, "offer")); w.clock.Advance(24*time.Hour - 1e6) }, mia, "offer", "failed 131049"},
+		"second, after an answer":   {func(w *world) { w.outcome(templateTo(mia, "offer")); w.answers(mia) }, mia, "offer", sent},
+		"after sends in the window": {func(w *world) { w.answers(mia); w.outcome(templateTo(mia, "offer")); w.clock.Advance(24 * time.Hour) }, mia, "offer", sent},
+		"third, soon after refusal": {func(w *world) {
+			w.outcome(templateTo(mia, "offer"))
+			w.clock.Advance(20 * time.Hour)
+			require.Equal(t, "failed 131049", w.outcome(templateTo(mia, "offer")))
+			w.clock.Advance(24*time.Hour - time.Second)
+		}, mia, "offer", "failed 131049"},
+		"third, a day after refusal": {func(w *world) {
+			w.outcome(templateTo(mia, "offer"))
+			w.clock.Advance(20 * time.Hour)
+			require.Equal(t, "failed 131049", w.outcome(templateTo(mia, "offer")))
+			w.clock.Advance(24 * time.Hour)
+		}, mia, "offer", sent},
 		"the United States":          {func(*world) {}, ny, "offer", "failed 131049"},
 		"the United States, service": {func(*world) {}, ny, "receipt", sent},
 		"Canada":                     {func(*world) {}, toronto, "offer", sent},
@@ -226,4 +238,17 @@ func (w *world) person(f personFact) {
 	w.sim.mu.Lock()
 	defer w.sim.mu.Unlock()
 	require.NoError(w.t, w.sim.commit(fact{Person: &f}))
+}
+
+func TestParseLimits(t *testing.T) {
+	t.Parallel()
+	l, err := ParseLimits([]byte(`{"tier": "TIER_250"}`))
+	require.NoError(t, err)
+	want := DefaultLimits()
+	want.Tier = "TIER_250"
+	require.Equal(t, &want, l)
+	for _, wrong := range []string{``, `[]`, `{"tier": "x"}`, `{"tear": 1}`, `{"review": 5}`} {
+		_, err := ParseLimits([]byte(wrong))
+		require.ErrorContains(t, err, "limits", wrong)
+	}
 }

@@ -159,6 +159,11 @@ func (s *Simulator) applyMedia(f mediaFact) {
 func (s *Simulator) findMedia(id string) *storedMedia {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.mediaNow(id)
+}
+
+// mediaNow is findMedia for a caller that holds mu.
+func (s *Simulator) mediaNow(id string) *storedMedia {
 	m := s.media[id]
 	if m == nil {
 		return nil

@@ -240,6 +240,20 @@ var lostReaction = messageFailed{
 	Details: "The message that the reaction is about does not exist, is of another chat, or is older than 30 days.",
 }
 
+// wrongMedia is why an upload fails that is sent as what it is not. Source: Meta's list of codes.
+var wrongMedia = messageFailed{
+	Code: 131053, Title: "Media upload error", Details: "The uploaded file has a type that messages of this type cannot have.",
+}
+
+// misused tells whether an upload is sent as what it is not. As a document anything may go. The caller holds mu.
+func (s *Simulator) misused(f *file) bool {
+	if f == nil || f.ID == "" || f.Kind == "document" {
+		return false
+	}
+	kept := s.mediaNow(f.ID)
+	return kept == nil || kindOf(kept.Type) != f.Kind
+}
+
 // longestAgo is how old a message may be that is reacted to or marked as read.
 const longestAgo = 30 * 24 * time.Hour
 
@@ -250,6 +264,8 @@ func (s *Simulator) problem(who *person, m *message) *messageFailed {
 		return &blocked
 	case m.Type != "template" && !who.inWindow(m.At):
 		return &outside
+	case s.misused(m.File) || slices.ContainsFunc(m.Cards, func(c card) bool { return s.misused(c.File) }):
+		return &wrongMedia
 	case m.Category == "marketing" && who.Stopped:
 		return &stopped
 	case m.Category == "marketing" && !s.limits.USMarketing && unitedStates(who.Phone):

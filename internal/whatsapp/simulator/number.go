@@ -164,12 +164,12 @@ func (s *Simulator) blockUsers(w http.ResponseWriter, r *http.Request) *graphErr
 	add := r.Method == http.MethodPost
 	for _, u := range x.Users {
 		input := u.User
-		who := s.userIDs[u.UserID]
-		if phone, ok := parsePhone(u.User); u.User != "" && ok {
-			who = s.people[phone]
-		}
 		if input == "" {
 			input = u.UserID
+		}
+		who := s.userIDs[input]
+		if phone, ok := parsePhone(input); ok {
+			who = s.people[phone]
 		}
 		code, words := 0, ""
 		switch {

@@ -105,9 +105,22 @@ func TestTemplateLists(t *testing.T) {
 	for query, want := range map[string]int{"limit=0": 100, "after=x": 131059} {
 		require.Equal(t, want, code(w.call(http.MethodGet, "/v26.0/201/message_templates?"+query, nil, "Authorization", "Bearer token")))
 	}
+	// How long a message of a template is tried.
+	for _, c := range []struct {
+		category string
+		seconds  int
+		want     int
+	}{{"UTILITY", 29, 100}, {"UTILITY", 43_201, 100}, {"MARKETING", 43_199, 100}, {"MARKETING", 43_200, 0}, {"UTILITY", 43_200, 0}} {
+		require.Equal(t, c.want, code(w.post("/v26.0/201/message_templates", fmt.Sprintf(
+			`{"name":"ttl_%d","language":"en","category":%q,"message_send_ttl_seconds":%d,"components":[{"type":"BODY","text":"x"}]}`,
+			len(c.category)*100_000+c.seconds, c.category, c.seconds))))
+	}
+	_, listed := w.call(http.MethodGet, "/v26.0/201/message_templates?name=ttl_743200", nil, "Authorization", "Bearer token")
+	require.EqualValues(t, 43_200, listed["data"].([]any)[0].(map[string]any)["message_send_ttl_seconds"])
+
 	// How many there may be, at all and in an hour.
+	w.limit(object{"templates": 5, "templates_per_hour": 4})
 	spec := `{"name":"%s","language":"en","category":"UTILITY","components":[{"type":"BODY","text":"x"}]}`
-	w.limit(object{"templates": 3, "templates_per_hour": 2})
 	require.Equal(t, 80007, code(w.post("/v26.0/201/message_templates", fmt.Sprintf(spec, "c"))))
 	w.clock.Advance(time.Hour)
 	require.Zero(t, code(w.post("/v26.0/201/message_templates", fmt.Sprintf(spec, "c"))))

@@ -334,7 +334,7 @@ func TestEveryKindIsTaken(t *testing.T) {
 	for kind, m := range map[string]whatsapp.Message{
 		"text":     {Text: &whatsapp.Text{Body: "x", PreviewURL: true}},
 		"image":    {Image: &whatsapp.Media{Link: "https://x.example/a.png", Caption: "x"}},
-		"document": {Document: &whatsapp.Media{ID: "7", Filename: "a.pdf", Caption: "x"}},
+		"document": {Document: &whatsapp.Media{Link: "https://x.example/a.pdf", Filename: "a.pdf", Caption: "x"}},
 		"location": {Location: &whatsapp.Location{Latitude: 55.6, Longitude: 12.5, Name: "Shop", Address: "x"}},
 		"interactive": {List: &whatsapp.List{Header: "h", Body: "x", Footer: "f", Button: "Open",
 			Sections: []whatsapp.Section{{Rows: []whatsapp.Row{{ID: "1", Title: "One"}}}}}},

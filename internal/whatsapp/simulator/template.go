@@ -24,8 +24,12 @@ type templateSpec struct {
 	Language        string              `json:"language"`
 	Category        string              `json:"category"`
 	ParameterFormat string              `json:"parameter_format,omitempty"`
+	TTL             int                 `json:"message_send_ttl_seconds,omitempty"` // how long a message is tried; 0 is Meta's default
 	Components      []templateComponent `json:"components"`
 }
+
+// lifetimes are the least and the most that a TTL may be, in seconds. Source: Meta's page on time-to-live.
+var lifetimes = map[string][2]int{"AUTHENTICATION": {30, 900}, "UTILITY": {30, 43_200}, "MARKETING": {43_200, 2_592_000}}
 
 // storedTemplate is a template of the business and its standing.
 type storedTemplate struct {
@@ -91,6 +95,9 @@ func checkSpec(spec *templateSpec) *graphError {
 		return invalid("Param category must be one of {MARKETING, UTILITY, AUTHENTICATION}.")
 	case !slices.Contains([]string{"", "POSITIONAL", "NAMED"}, spec.ParameterFormat):
 		return invalid("Param parameter_format must be one of {POSITIONAL, NAMED}.")
+	}
+	if bounds := lifetimes[spec.Category]; spec.TTL != 0 && spec.TTL != -1 && (spec.TTL < bounds[0] || spec.TTL > bounds[1]) {
+		return invalid("Param message_send_ttl_seconds of a %s template must be from %d to %d.", spec.Category, bounds[0], bounds[1])
 	}
 	seen, refusal := checkComponents(spec, spec.Components)
 	switch {

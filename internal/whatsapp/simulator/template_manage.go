@@ -125,6 +125,9 @@ func (s *Simulator) postObject(w http.ResponseWriter, r *http.Request) *graphErr
 	if spec.ParameterFormat == "" {
 		spec.ParameterFormat = had.ParameterFormat
 	}
+	if spec.TTL == 0 {
+		spec.TTL = had.TTL
+	}
 	if spec.Components == nil {
 		spec.Components = had.Components
 	}
@@ -200,6 +203,9 @@ func (t *storedTemplate) view() object {
 	}
 	if t.ParameterFormat != "" {
 		v["parameter_format"] = t.ParameterFormat
+	}
+	if t.TTL != 0 {
+		v["message_send_ttl_seconds"] = t.TTL
 	}
 	if t.RejectedReason != "" {
 		v["rejected_reason"] = t.RejectedReason
