@@ -34,7 +34,11 @@ type Activities struct {
 	Fence  *fence.Fence
 	Sender Sender
 	Caller Caller
-	Log    *slog.Logger
+	// Workflows tells whether runs' workflows are there; nil: nobody asks.
+	Workflows Workflows
+	Log       *slog.Logger
+
+	listening listening
 }
 
 // errDatabase is all that a history may learn of a database's trouble: its own words can quote what it was given.

@@ -3,6 +3,7 @@ package workflows
 import (
 	"context"
 	"fmt"
+	"log/slog"
 
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
@@ -52,6 +53,10 @@ type Options struct {
 	Messages int
 	// Calls is how many other systems are being asked at a time; 0: 1000.
 	Calls int
+	// Jobs are the jobs that come round by their schedules (see EnsureSchedules); none: this worker does none.
+	Jobs []activities.Job
+	// Log is where jobs say what keeps them from going on; nil: slog's own.
+	Log *slog.Logger
 	// Fatal is called when a worker stops by itself, for a reason that will not pass: a namespace that does not exist. Nil: it
 	// is logged only.
 	Fatal func(error)
@@ -62,9 +67,15 @@ type Worker struct {
 	journeys worker.Worker
 	messages worker.Worker
 	calls    worker.Worker
+	jobs     worker.Worker
 }
 
-// NewWorker makes a Worker that takes work from both task queues once it is started.
+// parts are the workers in the order in which they start.
+func (w *Worker) parts() []worker.Worker {
+	return []worker.Worker{w.journeys, w.messages, w.calls, w.jobs}
+}
+
+// NewWorker makes a Worker that takes work from all task queues once it is started.
 func NewWorker(c client.Client, a Activities, o Options) *Worker {
 	w := &Worker{
 		journeys: worker.New(c, QueueJourneys, worker.Options{
@@ -86,7 +97,17 @@ func NewWorker(c client.Client, a Activities, o Options) *Worker {
 			WorkerStopTimeout:                  remoteStartToClose,
 			OnFatalError:                       o.Fatal,
 		}),
+		jobs: worker.New(c, QueueJobs, worker.Options{
+			MaxConcurrentActivityExecutionSize: max(len(o.Jobs), 1),
+			WorkerStopTimeout:                  remoteStartToClose,
+			OnFatalError:                       o.Fatal,
+		}),
 	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	w.jobs.RegisterWorkflowWithOptions(job, workflow.RegisterOptions{Name: workflowJob})
+	w.jobs.RegisterActivityWithOptions(newJobs(o.Jobs, o.Log).work, activity.RegisterOptions{Name: activityJob})
 	w.journeys.RegisterDynamicWorkflow(run, workflow.DynamicRegisterOptions{})
 	for name, f := range map[string]any{
 		string(rules.KindChoose):  a.Choose,
@@ -122,24 +143,24 @@ func NewWorker(c client.Client, a Activities, o Options) *Worker {
 
 // Start begins to take work. It returns when the workers are up, or with the error that kept one from it.
 func (w *Worker) Start() error {
-	if err := w.journeys.Start(); err != nil {
-		return fmt.Errorf("start the journeys worker: %w", err)
-	}
-	if err := w.messages.Start(); err != nil {
-		w.journeys.Stop()
-		return fmt.Errorf("start the messages worker: %w", err)
-	}
-	if err := w.calls.Start(); err != nil {
-		w.journeys.Stop()
-		w.messages.Stop()
-		return fmt.Errorf("start the calls worker: %w", err)
+	for i, part := range w.parts() {
+		if err := part.Start(); err != nil {
+			for _, started := range w.parts()[:i] {
+				started.Stop()
+			}
+			return fmt.Errorf("start the worker of task queue %s: %w", queues[i], err)
+		}
 	}
 	return nil
 }
 
-// Stop takes no more work, lets messages in flight go out, for 20 seconds at most, and returns. Runs go on at other workers.
+// Stop takes no more work, lets messages in flight go out, for 20 seconds at most, and returns. Runs and jobs go on at other
+// workers.
 func (w *Worker) Stop() {
-	w.journeys.Stop()
-	w.messages.Stop()
-	w.calls.Stop()
+	for _, part := range w.parts() {
+		part.Stop()
+	}
 }
+
+// queues are the task queues of a Worker's parts.
+var queues = []string{QueueJourneys, QueueMessages, QueueCalls, QueueJobs}

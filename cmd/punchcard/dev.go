@@ -265,10 +265,15 @@ func (d *dev) work(ctx context.Context) error {
 		return err
 	}
 	defer tc.Close()
-	dispatcher := dispatch.New(d.fence, workflows.NewEngine(tc, d.Speed), d.log)
-	fatal := make(chan error, 2)
-	worker := workflows.NewWorker(tc, newActivities(d.fence, d.client, activities.Caller{Secret: []byte(devKey), Private: true}, d.log), workflows.Options{
-		Effects: databaseEffects, Fatal: func(err error) { fatal <- err },
+	engine := workflows.NewEngine(tc, d.Speed)
+	dispatcher := dispatch.New(d.fence, engine, d.log)
+	fatal := make(chan error, 4)
+	acts := newActivities(d.fence, d.client, activities.Caller{Secret: []byte(devKey), Private: true}, engine, d.log)
+	if err := workflows.EnsureSchedules(ctx, tc, acts.Jobs(), d.store.Clock()); err != nil {
+		return err
+	}
+	worker := workflows.NewWorker(tc, acts, workflows.Options{
+		Effects: databaseEffects, Jobs: acts.Jobs(), Log: d.log, Fatal: func(err error) { fatal <- err },
 	})
 	if err := worker.Start(); err != nil {
 		return err

@@ -127,8 +127,8 @@ func (f callFlags) caller() activities.Caller {
 }
 
 // newActivities are the effects of runs on this store and that number.
-func newActivities(f *fence.Fence, sender activities.Sender, caller activities.Caller, log *slog.Logger) *activities.Activities {
-	return &activities.Activities{Fence: f, Sender: sender, Caller: caller, Log: log}
+func newActivities(f *fence.Fence, sender activities.Sender, caller activities.Caller, engine *workflows.Engine, log *slog.Logger) *activities.Activities {
+	return &activities.Activities{Fence: f, Sender: sender, Caller: caller, Log: log, Workflows: engine}
 }
 
 // listen opens a port. The error names the flag that chooses another.

@@ -83,9 +83,14 @@ func (c workerCmd) Run(ctx context.Context) (err error) {
 	if err := workflows.EnsureSearchAttributes(ctx, tc, c.TemporalNamespace); err != nil {
 		return err
 	}
-	fatal := make(chan error, 2)
-	w := workflows.NewWorker(tc, newActivities(fence.New(s), c.client(), c.caller(), log), workflows.Options{
-		Effects: databaseEffects, Fatal: func(err error) { fatal <- err },
+	engine := workflows.NewEngine(tc, s.Clock().Business(1e9).Seconds())
+	acts := newActivities(fence.New(s), c.client(), c.caller(), engine, log)
+	if err := workflows.EnsureSchedules(ctx, tc, acts.Jobs(), s.Clock()); err != nil {
+		return err
+	}
+	fatal := make(chan error, 4)
+	w := workflows.NewWorker(tc, acts, workflows.Options{
+		Effects: databaseEffects, Jobs: acts.Jobs(), Log: log, Fatal: func(err error) { fatal <- err },
 	})
 	if err := w.Start(); err != nil {
 		return err

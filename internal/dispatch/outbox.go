@@ -10,7 +10,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"punchcard"
-	"punchcard/internal/fence"
 	"punchcard/internal/store"
 	"punchcard/rules"
 )
@@ -76,8 +75,12 @@ func (d *Dispatcher) deliverDue(ctx context.Context) (int, error) {
 		switch {
 		case outcomes[i] == nil:
 		case errors.Is(outcomes[i], punchcard.ErrRunGone):
-			if err := d.gone(ctx, delivery.RunID); err != nil {
+			closed, err := d.fence.CloseGone(ctx, delivery.RunID, false)
+			if err != nil {
 				return delivered, err
+			}
+			if closed {
+				d.log.WarnContext(ctx, "a run's workflow is gone; the run is closed", "run", delivery.RunID)
 			}
 			delivered++
 		default:
@@ -120,30 +123,4 @@ func (d *Dispatcher) deliver(ctx context.Context, delivery store.Delivery) error
 		s.Armed, s.First = true, l.Deadline.Sub(d.store.Clock().Now())
 	}
 	return d.engine.Start(ctx, s)
-}
-
-// gone closes a run whose workflow is over although its row is not: somebody terminated it in Temporal.
-func (d *Dispatcher) gone(ctx context.Context, id string) error {
-	run, err := d.store.View(ctx).Run(id)
-	if err != nil {
-		return err
-	}
-	return d.store.Update(ctx, func(tx *store.Tx) error {
-		if run != nil {
-			if _, err := tx.LockCustomer(run.CustomerID); err != nil {
-				return err
-			}
-			r, err := tx.LockRun(id)
-			if err != nil {
-				return err
-			}
-			if r.Status != punchcard.RunEnded {
-				d.log.WarnContext(ctx, "a run's workflow is gone; the run is closed", "run", id)
-				if err := fence.End(tx, r, fence.Ending{Outcome: punchcard.OutcomeTerminated, Reason: "workflow_gone"}); err != nil {
-					return err
-				}
-			}
-		}
-		return tx.DropDeliveries(id)
-	})
 }

@@ -22,6 +22,8 @@ type World struct {
 	Engine   *Engine
 	// Activities may be given a Caller before the first run starts.
 	Activities *activities.Activities
+
+	passed int // the version of the program whose tiers every account was reckoned by
 }
 
 // NewWorld puts a deployment together over a migrated database, whose clock becomes clock. Messages go to sender.
@@ -50,6 +52,49 @@ func (w *World) Settle(ctx context.Context) error {
 	}
 }
 
+// passTime does the job of points to its end, and all that follows from it, where anything is due or the program is a new one. It
+// answers when something is due next.
+func (w *World) passTime(ctx context.Context) (*time.Time, error) {
+	policy, err := w.Fence.Catalog.Current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	due, err := w.Store.View(ctx).NextDue()
+	if err != nil || policy.Version == w.passed && (due == nil || due.After(w.Clock.Now())) {
+		return due, err
+	}
+	w.passed = policy.Version
+	if err := w.doJob(ctx, activities.JobPoints); err != nil {
+		return nil, err
+	}
+	return w.Store.View(ctx).NextDue()
+}
+
+// doJob does one round of a job.
+func (w *World) doJob(ctx context.Context, name string) error {
+	for _, job := range w.Activities.Jobs() {
+		if job.Name != name {
+			continue
+		}
+		for after, more := "", true; more; {
+			b, err := job.Batch(ctx, after)
+			if err != nil {
+				return fmt.Errorf("job %s: %w", job.Name, err)
+			}
+			if b.Failed > 0 {
+				return fmt.Errorf("job %s failed for %d customers", job.Name, b.Failed)
+			}
+			after, more = b.Next, b.Next != "" || b.Busy
+			if b.Done > 0 || b.Busy {
+				if err := w.Settle(ctx); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
 // scheduleStep is how far time goes at most between two looks at a program's schedules: every zone's offset is a multiple of it.
 const scheduleStep = 15 * time.Minute
 
@@ -67,13 +112,24 @@ func (w *World) Advance(ctx context.Context, d time.Duration) error {
 		if err := w.Settle(ctx); err != nil {
 			return err
 		}
+		points, err := w.passTime(ctx)
+		if err != nil {
+			return err
+		}
 		due, ok := w.Engine.NextDue()
+		if points != nil && points.After(w.Clock.Now()) && (!ok || points.Before(due)) {
+			due, ok = *points, true
+		}
 		if next := w.Clock.Now().Truncate(scheduleStep).Add(scheduleStep); policy.Scheduled() && (!ok || next.Before(due)) {
 			due, ok = next, true
 		}
 		if !ok || due.After(end) {
 			w.Clock.Advance(end.Sub(w.Clock.Now()))
-			return w.Settle(ctx)
+			if err := w.Settle(ctx); err != nil {
+				return err
+			}
+			_, err := w.passTime(ctx)
+			return err
 		}
 		if step := due.Sub(w.Clock.Now()); step > 0 {
 			w.Clock.Advance(step)

@@ -52,6 +52,17 @@ func (tx *Tx) OpenRuns(customer string) ([]*punchcard.Run, error) {
 	return list[*punchcard.Run](tx.db.Clauses(lock).Where("customer_id = ? AND ended_at IS NULL", customer).Order("started_at, id"))
 }
 
+// QuietRuns lists runs that are open, not changed since a moment, and that Temporal is to be told nothing of, by id, after one.
+func (tx *Tx) QuietRuns(after string, since time.Time, limit int) ([]punchcard.Run, error) {
+	told := tx.db.Model(&Delivery{}).Select("1").Where("outbox.run_id = runs.id")
+	return list[punchcard.Run](tx.db.Where("ended_at IS NULL AND id > ? AND updated_at < ? AND NOT EXISTS (?)", after, since, told).Order("id").Limit(limit))
+}
+
+// Undelivereds counts what Temporal is still to be told of a run.
+func (tx *Tx) Undelivereds(run string) (int64, error) {
+	return count[Delivery](tx.db.Where("run_id = ?", run))
+}
+
 // OpenVersions are the versions of the program that runs under way are pinned to.
 func (tx *Tx) OpenVersions() ([]int, error) {
 	var versions []int
