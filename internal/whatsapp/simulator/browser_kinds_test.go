@@ -1,0 +1,205 @@
+package simulator
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+
+	"punchcard/internal/whatsapp"
+)
+
+// browse opens a browser, of a screen's size. The test fails when the page complains.
+func browse(t *testing.T, width, height int) context.Context {
+	t.Helper()
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(chromium(t)), chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.Flag("disable-component-update", true), chromedp.WindowSize(width, height), chromedp.Flag("accept-lang", "en"))
+	ctx, stop := chromedp.NewExecAllocator(t.Context(), options...)
+	ctx, closeTab := chromedp.NewContext(ctx)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	messages := chromedp.Console(ctx)
+	complaints := make(chan string, 100)
+	go func() {
+		defer close(complaints)
+		for m, err := range messages {
+			if err != nil {
+				return // the browser is over
+			}
+			complaints <- m.String()
+		}
+	}()
+	t.Cleanup(func() {
+		cancel()
+		closeTab()
+		stop()
+		for c := range complaints {
+			require.Fail(t, "the page complains", c)
+		}
+	})
+	return ctx
+}
+
+// js is what a script answers once it is true.
+func js(t *testing.T, ctx context.Context, script string) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool](script))
+		return err == nil && ok
+	}, waitFor, 20*time.Millisecond, script)
+}
+
+func click(css string) chromedp.Action[chromedp.Void] { return chromedp.Click(chromedp.CSS(css)) }
+
+func TestKindsInBrowser(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	ctx := browse(t, 1200, 900)
+	first := w.says(mia, "hi")
+	w.template(cart)
+	w.send(cartMessage())
+	list := w.send(whatsapp.Message{To: mia, List: &whatsapp.List{Body: "When?", Button: "See times", Sections: []whatsapp.Section{
+		{Title: "Today", Rows: []whatsapp.Row{{ID: "r1", Title: "16:00", Description: "Window seat"}, {ID: "r2", Title: "17:30"}}}}}})
+	w.send(whatsapp.Message{To: mia, Location: &whatsapp.Location{Latitude: 55.6, Longitude: 12.5, Name: "Shop", Address: "Street 1"}})
+	w.send(whatsapp.Message{To: mia, Document: &whatsapp.Media{Link: "https://x.example/menu.pdf", Filename: "Menu.pdf", Caption: "All of it"}})
+	text := w.send(whatsapp.Message{To: mia, Text: &whatsapp.Text{Body: "*bold* https://x.example/a javascript:alert(1)"}})
+	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate(w.address+"/?text=Hello+there&phone=4520123456")))
+	for _, script := range []string{
+		`document.getElementById("text").value === "Hello there"`,
+		`document.querySelector(".text strong").textContent === "bold"`,
+		`[...document.querySelectorAll("#chat .text a")].map((a) => a.href).join() === "https://x.example/a"`,
+		`document.querySelector(".place b").textContent === "Shop"`,
+		`document.querySelector(".doc b").textContent === "Menu.pdf"`,
+		`document.querySelectorAll(".buttons a[href='https://shop.example/c/77']").length === 1`,
+		`document.querySelector(".clock time").textContent.startsWith("Mon 2 Nov 2026 09:00")`,
+		`document.documentElement.scrollWidth <= innerWidth`,
+	} {
+		js(t, ctx, script)
+	}
+
+	// The code says that it was copied.
+	require.NoError(t, chromedp.Do(ctx, click(`[data-copy="WELCOME10"]`)))
+	js(t, ctx, `document.querySelector('[data-copy] span').textContent.startsWith("Copied") && !document.getElementById("alert").hidden`)
+
+	// A list opens a sheet; Escape closes it, a row answers.
+	open := fmt.Sprintf(`document.getElementById(%q).querySelector("[data-list]").click()`, list)
+	js(t, ctx, open+` || document.getElementById("sheet").open`)
+	require.NoError(t, chromedp.Do(ctx, chromedp.KeyEvent("\u001b")))
+	js(t, ctx, `!document.getElementById("sheet").open`)
+	js(t, ctx, open+` || document.getElementById("sheet").open`)
+	require.NoError(t, chromedp.Do(ctx, click(`#rows [data-press="r2"]`)))
+	in := w.nextInbound()
+	require.Equal(t, [...]string{"17:30", "r2", list}, [...]string{in.Text, in.Payload, in.ReplyTo})
+	js(t, ctx, `!document.getElementById("sheet").open`)
+
+	// A message's menu: react, then take it back; quote; edit and delete one's own.
+	menu := func(id string) {
+		t.Helper()
+		js(t, ctx, fmt.Sprintf(`document.getElementById(%q).querySelector(".more").click() || document.getElementById("actions").matches(":popover-open")`, id))
+	}
+	menu(text)
+	require.NoError(t, chromedp.Do(ctx, click(`[data-react="❤️"]`)))
+	require.Equal(t, "❤️", w.nextInbound().Text)
+	js(t, ctx, fmt.Sprintf(`document.getElementById(%q).querySelector(".reactions")?.textContent === "❤️"`, text))
+	menu(text)
+	require.NoError(t, chromedp.Do(ctx, click(`[data-react="❤️"]`)))
+	require.Empty(t, w.nextInbound().Text)
+	js(t, ctx, fmt.Sprintf(`!document.getElementById(%q).querySelector(".reactions")`, text))
+	menu(text)
+	require.NoError(t, chromedp.Do(ctx, click(`[data-act="reply"]`), click("#write .send")))
+	in = w.nextInbound()
+	require.Equal(t, [...]string{"Hello there", text}, [...]string{in.Text, in.ReplyTo})
+	js(t, ctx, `document.querySelector("li.mine:last-child blockquote") !== null`)
+	menu(first.ID)
+	require.NoError(t, chromedp.Do(ctx, click(`[data-act="edit"]`), chromedp.SendKeys(chromedp.CSS("#text"), " again\r")))
+	require.Equal(t, "edit", w.nextInbound().Type)
+	js(t, ctx, fmt.Sprintf(`document.getElementById(%q).querySelector(".text").textContent === "hi again"`, first.ID))
+	menu(first.ID)
+	require.NoError(t, chromedp.Do(ctx, click(`[data-act="delete"]`)))
+	require.Equal(t, "revoke", w.nextInbound().Type)
+	js(t, ctx, fmt.Sprintf(`document.getElementById(%q).querySelector(".gone") !== null`, first.ID))
+
+	// A file.
+	path := filepath.Join(t.TempDir(), "bill <1>.pdf")
+	require.NoError(t, os.WriteFile(path, []byte("%PDF"), 0o600))
+	require.NoError(t, chromedp.Do(ctx, chromedp.SetUploadFiles(chromedp.CSS("#file-document"), []string{path})))
+	in = w.nextInbound()
+	require.Equal(t, [...]string{"document", "bill <1>.pdf"}, [...]string{in.Type, in.Filename})
+	js(t, ctx, `document.querySelector("li.mine:last-child .doc b").textContent === "bill <1>.pdf"`)
+
+	// Offers stop and resume; the business is blocked and heard again.
+	require.NoError(t, chromedp.Do(ctx, click("#menu-button"), click(`#menu [data-do="stop"]`)))
+	js(t, ctx, `document.body.classList.contains("stopped")`)
+	require.NoError(t, chromedp.Do(ctx, click("#menu-button"), click(`[data-dialog="block"]`), click("#block button.main")))
+	js(t, ctx, `getComputedStyle(document.getElementById("write")).display === "none"`)
+	require.NoError(t, chromedp.Do(ctx, click(`#shut [data-do="unblock"]`)))
+	js(t, ctx, `getComputedStyle(document.getElementById("write")).display !== "none"`)
+}
+
+// nextInbound is the next webhook that tells of a message.
+func (w *world) nextInbound() whatsapp.Inbound {
+	w.t.Helper()
+	for {
+		if u := w.receiver.next(w.t); u.Inbound != nil {
+			return *u.Inbound
+		}
+	}
+}
+
+// A narrow screen shows the list or a chat; each phone has its language; many customers and a long chat stay quick.
+func TestManyInBrowser(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	ctx := browse(t, 400, 800)
+	for i := range 200 {
+		code, _ := w.call(http.MethodPost, "/people", object{"phone": fmt.Sprintf("+4530%06d", i), "name": fmt.Sprintf("Customer %d", i)})
+		require.Equal(t, http.StatusCreated, code)
+	}
+	w.call(http.MethodPost, "/people", object{"phone": mia, "name": "Mia Holm"})
+	for i := range 1000 {
+		code, _ := w.call(http.MethodPost, "/people/"+mia+"/messages", object{"text": fmt.Sprintf("message %d", i)})
+		require.Equal(t, http.StatusCreated, code)
+	}
+	begin := time.Now()
+	html, _ := w.page("/?phone=" + url.QueryEscape(mia))
+	t.Logf("the page of 201 people and 1,000 messages: %d kB in %s", len(html)>>10, time.Since(begin).Round(time.Millisecond))
+	require.Less(t, len(html), 400<<10, "a screenful, not all")
+
+	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate(w.address+"/")))
+	js(t, ctx, `document.querySelectorAll("#people li").length === 201 && document.documentElement.scrollWidth <= innerWidth`)
+	js(t, ctx, `getComputedStyle(document.querySelector("main.chat")).display === "none"`)
+	require.NoError(t, chromedp.Do(ctx, chromedp.SendKeys(chromedp.CSS("#search"), "mia")))
+	js(t, ctx, `[...document.querySelectorAll("#people li")].filter((li) => !li.hidden).length === 1`)
+	require.NoError(t, chromedp.Do(ctx, chromedp.SendKeys(chromedp.CSS("#search"), "\r")))
+	js(t, ctx, `getComputedStyle(document.querySelector(".side")).display === "none" && document.querySelectorAll("#chat li").length >= 100`)
+	js(t, ctx, `document.documentElement.scrollWidth <= innerWidth && document.querySelectorAll("#chat li").length < 1000`)
+	js(t, ctx, `(() => { const s = document.getElementById("scroll"); return s.scrollHeight - s.scrollTop - s.clientHeight < 60; })()`)
+
+	// What is new is drawn; what is there stays the same element.
+	js(t, ctx, `(document.querySelector("#chat li:last-child").kept = true)`)
+	begin = time.Now()
+	w.send(whatsapp.Message{To: mia, Text: &whatsapp.Text{Body: "a new one"}})
+	js(t, ctx, `document.querySelector("#chat li:last-child .text").textContent === "a new one"`)
+	t.Logf("a message is seen after %s", time.Since(begin).Round(time.Millisecond))
+	js(t, ctx, `document.querySelector("#chat li:last-child").previousElementSibling.kept === true`)
+
+	// Earlier messages come at the top.
+	js(t, ctx, `(document.getElementById("scroll").scrollTop = 0) || document.querySelectorAll("#chat li").length > 150`)
+	js(t, ctx, `(() => { const n = [...document.querySelectorAll("#chat li")].map((li) => +li.dataset.n); return n.every((x, i) => i === 0 || n[i - 1] < x); })()`)
+
+	// The phone is Danish from now on, and only this one.
+	require.NoError(t, chromedp.Do(ctx, click(".back")))
+	js(t, ctx, `location.search === "" && document.documentElement.lang === "en"`)
+	w.call(http.MethodPost, "/people", object{"phone": mia, "language": "da"})
+	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate(w.address+"/?phone=4520123456")))
+	js(t, ctx, `document.documentElement.lang === "da" && document.getElementById("text").placeholder === "Besked"`)
+	js(t, ctx, `document.querySelector(".clock time").textContent.startsWith("man 2. nov 2026")`)
+	js(t, ctx, `(() => { const l = document.getElementById("lang"); l.value = "de"; l.dispatchEvent(new Event("change")); return true; })()`)
+	js(t, ctx, `document.documentElement.lang === "de" && document.getElementById("text").placeholder === "Nachricht"`)
+}
