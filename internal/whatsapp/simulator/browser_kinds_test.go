@@ -61,7 +61,7 @@ func TestKindsInBrowser(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	ctx := browse(t, 1200, 900)
-	first := w.says(mia, "hi")
+	first := w.says(mia, "*hi*")
 	w.template(cart)
 	w.send(cartMessage())
 	list := w.send(whatsapp.Message{To: mia, List: &whatsapp.List{Body: "When?", Button: "See times", Sections: []whatsapp.Section{
@@ -72,7 +72,7 @@ func TestKindsInBrowser(t *testing.T) {
 	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate(w.address+"/?text=Hello+there&phone=4520123456")))
 	for _, script := range []string{
 		`document.getElementById("text").value === "Hello there"`,
-		`document.querySelector(".text strong").textContent === "bold"`,
+		`document.querySelector(".theirs .text strong").textContent === "bold"`,
 		`[...document.querySelectorAll("#chat .text a")].map((a) => a.href).join() === "https://x.example/a"`,
 		`document.querySelector(".place b").textContent === "Shop"`,
 		`document.querySelector(".doc b").textContent === "Menu.pdf"`,
@@ -119,7 +119,7 @@ func TestKindsInBrowser(t *testing.T) {
 	menu(first.ID)
 	require.NoError(t, chromedp.Do(ctx, click(`[data-act="edit"]`), chromedp.SendKeys(chromedp.CSS("#text"), " again\r")))
 	require.Equal(t, "edit", w.nextInbound().Type)
-	js(t, ctx, fmt.Sprintf(`document.getElementById(%q).querySelector(".text").textContent === "hi again"`, first.ID))
+	js(t, ctx, fmt.Sprintf(`document.getElementById(%q).querySelector(".text").innerHTML === "<strong>hi</strong> again"`, first.ID))
 	menu(first.ID)
 	require.NoError(t, chromedp.Do(ctx, click(`[data-act="delete"]`)))
 	require.Equal(t, "revoke", w.nextInbound().Type)
