@@ -96,7 +96,7 @@ func TestWhoIsMeant(t *testing.T) {
 			require.NoError(t, b.store.Update(b.ctx, func(tx *store.Tx) error {
 				return tx.AddConsent(&punchcard.ConsentEntry{CustomerID: c, Topic: "offers", Standing: punchcard.StandingGranted, Source: "test", Channel: punchcard.ChannelAPI})
 			}))
-			b.hook("m2", phone, "DK.2", now.Add(time.Minute), "")
+			b.hook("m2", phone, "DK.2", time.Now(), "")
 			stranger := b.wrote("m2")
 			require.NotEqual(t, c, stranger)
 			require.ElementsMatch(t, []string{"external:e1", "user_id:DK.1"}, b.names(c))
@@ -110,10 +110,16 @@ func TestWhoIsMeant(t *testing.T) {
 			require.Equal(t, c, b.customer(dispatch.Reference{ExternalID: "e1"}).ID)
 			require.NotContains(t, b.names(c), "phone:"+phone)
 		},
+		"a late webhook takes no number from who has it now": func(t *testing.T, b *bundle) {
+			b.hook("m2", phone, "DK.2", now, "")
+			b.hook("m1", phone, "DK.1", now.Add(-time.Hour), "")
+			require.Equal(t, []string{"user_id:DK.1"}, b.names(b.wrote("m1")))
+			require.ElementsMatch(t, []string{"phone:" + phone, "user_id:DK.2"}, b.names(b.wrote("m2")))
+		},
 		"two whom the backend tells apart stay two": func(t *testing.T, b *bundle) {
 			one, two := b.register("e1", phone), b.register("e2", newPhone)
 			b.hook("m1", newPhone, "DK.2", now, "")
-			b.hook("m2", phone, "DK.2", now, "")
+			b.hook("m2", phone, "DK.2", time.Now(), "")
 			require.Equal(t, two, b.wrote("m2"))
 			require.ElementsMatch(t, []string{"external:e1"}, b.names(one))
 		},

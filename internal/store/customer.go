@@ -288,7 +288,7 @@ func (tx *Tx) Retire(name punchcard.Identity, at time.Time) error {
 		Update("retired_at", at).Error
 }
 
-// own makes a name a customer's, whoever had it. Who had it is locked, and so is the customer.
+// own makes a name a customer's as of a moment, whoever had it. Who had it is locked, and so is the customer.
 func (tx *Tx) own(c string, kind punchcard.IdentityKind, value string, have holders, at time.Time) error {
 	now := have.now()
 	if now != nil && now.CustomerID == c {
@@ -299,10 +299,14 @@ func (tx *Tx) own(c string, kind punchcard.IdentityKind, value string, have hold
 			return err
 		}
 	}
+	since := tx.Now
+	if !at.IsZero() && at.Before(tx.Now) {
+		since = kept(at)
+	}
 	r := tx.db.Clauses(clause.OnConflict{
 		Columns:   []clause.Column{{Name: "kind"}, {Name: "value"}, {Name: "customer_id"}},
-		DoUpdates: clause.Assignments(map[string]any{"created_at": tx.Now, "retired_at": gorm.Expr("NULL")}),
-	}).Create(&punchcard.Identity{Kind: kind, Value: value, CustomerID: c, CreatedAt: tx.Now})
+		DoUpdates: clause.Assignments(map[string]any{"created_at": since, "retired_at": gorm.Expr("NULL")}),
+	}).Create(&punchcard.Identity{Kind: kind, Value: value, CustomerID: c, CreatedAt: since})
 	if isDuplicate(r.Error) {
 		// On PostgreSQL this ends the transaction, which is what starting over needs.
 		return fmt.Errorf("%w: %w", errEnrolledMeanwhile, r.Error)

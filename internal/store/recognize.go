@@ -201,8 +201,15 @@ func (tx *Tx) recognize(n Names) (finding, error) {
 			return finding{owner: f.owner, same: had.CustomerID}, nil
 		}
 	}
-	f.takes(punchcard.IdentityPhone, n.Phone, phones)
+	if !tookSince(had, n.At) {
+		f.takes(punchcard.IdentityPhone, n.Phone, phones)
+	}
 	return f, nil
+}
+
+// tookSince tells whether a name came to whom it is now after a moment: what is said of that moment does not take it from them.
+func tookSince(now *punchcard.Identity, when time.Time) bool {
+	return now != nil && !when.IsZero() && now.CreatedAt.After(when.Add(time.Second))
 }
 
 // hasKind tells whether a customer has or had a name of one of the kinds.
@@ -334,7 +341,7 @@ func (tx *Tx) renaming(ch Change) (finding, error) {
 			return finding{owner: owner, same: now.CustomerID}, nil
 		case name.Kind != punchcard.IdentityPhone:
 			numberToo = false // whom WhatsApp means by the new user id is somebody else to the backend: nothing of theirs is taken
-		case numberToo && (!strange || ch.New.UserID != ""):
+		case numberToo && (!strange || ch.New.UserID != "") && !tookSince(now, ch.At):
 			f.takes(name.Kind, name.Value, have)
 		}
 	}
