@@ -29,6 +29,12 @@ type Customer struct {
 	// the customer's is the other's.
 	MergedInto *string
 	MergedAt   *time.Time
+	// PairUntil is up to when the rate of messages to this customer is used, in machine time.
+	PairUntil *time.Time
+	// ContactedAt is when they were last written to outside of their service window.
+	ContactedAt *time.Time
+	// MarketingAfter is before when WhatsApp delivers them no marketing; nil: it has not said so.
+	MarketingAfter *time.Time
 }
 
 // Handoff is a person's turn: automation to the customer is muted until it is closed, or until its time is over.

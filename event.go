@@ -59,6 +59,7 @@ const (
 	EventScheduleDue         = "schedule.due"         // date: a schedule has come round for the customer
 	EventAdClicked           = "ad.clicked"           // source_id, source_type, source_url, headline, ctwa_clid: a first message that came from an ad
 
+	EventMessageRefused  = "message.refused"  // the customer has told WhatsApp that they want no marketing; not visible to the language
 	EventMessageReceived = "message.received" // an inbound message; not visible to the language
 	EventRunEnded        = "run.ended"        // a run ended while an entry waited for that; not visible to the language
 	EventRunRequested    = "run.requested"    // a run asked for another journey; not visible to the language

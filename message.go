@@ -47,8 +47,9 @@ type Message struct {
 	MediaType string     // MIME
 	Filename  string
 	// Referral is the advertisement that the message came from, and Items what it orders, both as WhatsApp wrote them; nil: none.
-	Referral json.RawMessage `gorm:"serializer:json"`
-	Items    json.RawMessage `gorm:"serializer:json"`
+	Referral   json.RawMessage `gorm:"serializer:json"`
+	Items      json.RawMessage `gorm:"serializer:json"`
+	ReportedAt *time.Time      // when an alert said that no status settles what became of it
 }
 
 // Direction is as the business sees it.

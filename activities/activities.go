@@ -33,6 +33,12 @@ type Sender interface {
 type Activities struct {
 	Fence  *fence.Fence
 	Sender Sender
+	// Marketing sends templates of the marketing category; nil: Sender does.
+	Marketing Sender
+	// Pacer gives each message its turn; nil: none waits for one, as in virtual time.
+	Pacer Pacer
+	// Limits are WhatsApp's other limits; the zero value has none.
+	Limits Limits
 	Caller Caller
 	// Workflows tells whether runs' workflows are there; nil: nobody asks.
 	Workflows Workflows

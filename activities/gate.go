@@ -35,6 +35,16 @@ type Facts struct {
 	Caps      []rules.Cap
 	// Handed lists, by category, when messages went to this customer, oldest first, within the longest cap.
 	Handed map[string][]time.Time
+
+	Circuit string // why WhatsApp's account lets no such message out: punchcard.ReasonCircuitOpen; "": it does
+	// Limits are WhatsApp's own: for each that is used up, when it frees. One that does not concern the message is not there.
+	Limits []Limit
+}
+
+// Limit is one of WhatsApp's limits that is used up.
+type Limit struct {
+	Reason string
+	Frees  time.Time
 }
 
 // Verdict is the gate's answer.
@@ -51,6 +61,7 @@ type Decision string
 const (
 	Send     Decision = "send"
 	Defer    Decision = "defer"
+	Hold     Decision = "hold" // until somebody says that it may
 	Suppress Decision = "suppress"
 )
 
@@ -68,9 +79,14 @@ const (
 	ReasonQuietHours      = "quiet_hours"         // marketing in the customer's night
 	ReasonHandedOff       = "handed_off"          // a person has taken over the conversation
 	ReasonCap             = "cap"                 // enough of this category for now
+	ReasonMarketingCap    = "marketing_cap"       // WhatsApp delivers this customer no more marketing for now
+	ReasonPortfolioLimit  = "portfolio_limit"     // WhatsApp's limit of customers a day is used up
+	ReasonPairRate        = "pair_rate"           // too many messages to this customer within minutes
+	ReasonRate            = "rate"                // the number sends as fast as it may
 	ReasonParameterEmpty  = "parameter_empty"     // not the gate's: a value to be filled in is empty
 	ReasonExpression      = "expression_failed"   // not the gate's: an expression in the text failed
 	ReasonOfferOver       = "offer_over"          // not the gate's: a limited-time offer has ended
+	ReasonRunEnded        = "run_ended"           // not the gate's: the run was over before it could be sent
 	ReasonOvertaken       = "overtaken"           // not the gate's: the run went another way while this waited
 )
 
@@ -110,6 +126,9 @@ func Gate(f Facts) Verdict {
 		}
 		return Verdict{Defer, ReasonHandedOff, until}
 	}
+	if f.Circuit != "" {
+		return Verdict{Hold, f.Circuit, time.Time{}}
+	}
 	until, reason := time.Time{}, ""
 	for _, c := range f.Caps {
 		if c.Category != f.Category {
@@ -119,10 +138,15 @@ func Gate(f Facts) Verdict {
 			until, reason = free, ReasonCap
 		}
 	}
+	for _, l := range f.Limits {
+		if l.Frees.After(f.Now) && l.Frees.After(until) {
+			until, reason = l.Frees, l.Reason
+		}
+	}
 	if f.Category == categoryMarketing && f.Quiet != nil {
 		at := f.Now
 		if until.After(at) {
-			at = until // the cap ends in the night as well
+			at = until // a cap or a limit can end in the night as well
 		}
 		if end := f.Quiet.End(at, f.Zone); end.After(at) {
 			if reason == "" {

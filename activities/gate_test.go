@@ -79,6 +79,22 @@ func TestGate(t *testing.T) {
 		"what is handed of another category": {marketing, func(f *Facts) {
 			f.Handed = map[string][]time.Time{"utility": {*ago(time.Hour), *ago(time.Minute)}}
 		}, Verdict{Decision: Send}},
+		"the circuit is open": {marketing, func(f *Facts) { f.Circuit = punchcard.ReasonCircuitOpen }, Verdict{Hold, punchcard.ReasonCircuitOpen, time.Time{}}},
+		"the circuit is open, and it may never go": {marketing, func(f *Facts) {
+			f.Circuit, f.Standings = punchcard.ReasonCircuitOpen, nil
+		}, Verdict{Suppress, ReasonNoConsent, time.Time{}}},
+		"no turn is near":          {marketing, func(f *Facts) { f.Limits = []Limit{{ReasonRate, noon.Add(time.Minute)}} }, Verdict{Defer, ReasonRate, noon.Add(time.Minute)}},
+		"an answer without a turn": {answer, func(f *Facts) { f.Limits = []Limit{{ReasonRate, noon.Add(time.Second)}} }, Verdict{Defer, ReasonRate, noon.Add(time.Second)}},
+		"the pair's rate":          {answer, func(f *Facts) { f.Limits = []Limit{{ReasonPairRate, noon.Add(6 * time.Second)}} }, Verdict{Defer, ReasonPairRate, noon.Add(6 * time.Second)}},
+		"the customers of a day":   {marketing, func(f *Facts) { f.Limits = []Limit{{ReasonPortfolioLimit, noon.Add(time.Hour)}} }, Verdict{Defer, ReasonPortfolioLimit, noon.Add(time.Hour)}},
+		"WhatsApp's cap":           {marketing, func(f *Facts) { f.Limits = []Limit{{ReasonMarketingCap, noon.Add(24 * time.Hour)}} }, Verdict{Defer, ReasonMarketingCap, noon.Add(24 * time.Hour)}},
+		"a limit that has freed":   {marketing, func(f *Facts) { f.Limits = []Limit{{ReasonPairRate, noon}} }, Verdict{Decision: Send}},
+		"of several limits the last": {marketing, func(f *Facts) {
+			f.Limits = []Limit{{ReasonRate, noon.Add(time.Second)}, {ReasonPortfolioLimit, noon.Add(time.Hour)}, {ReasonPairRate, noon.Add(time.Minute)}}
+		}, Verdict{Defer, ReasonPortfolioLimit, noon.Add(time.Hour)}},
+		"a limit that frees at night waits for the morning": {marketing, func(f *Facts) {
+			f.Limits = []Limit{{ReasonPortfolioLimit, noon.Add(12 * time.Hour)}}
+		}, Verdict{Defer, ReasonPortfolioLimit, noon.Add(21 * time.Hour).UTC()}},
 		"a request that was asked for": {request, func(*Facts) {}, Verdict{Decision: Send}},
 		"a request nobody asked for":   {request, func(f *Facts) { f.Standings = nil }, Verdict{Suppress, ReasonNotRequested, time.Time{}}},
 		"a request that was refused": {request, func(f *Facts) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"strconv"
 	"time"
 
 	"punchcard"
@@ -47,43 +46,109 @@ func (e *notSent) Error() string { return "not sent: " + e.reason }
 
 // message sends one message under the key (run, step), once:
 //
-//  1. In the fence's transaction the gate decides, and the record is committed as `sending`.
-//  2. WhatsApp is called, outside of any transaction.
-//  3. In a second transaction the answer is recorded, and the effect is done.
+//  1. Its turn is booked, and waited for until there is just the time left for what goes before the call.
+//  2. In the fence's transaction the gate decides, and the record is committed as `sending`.
+//  3. WhatsApp is called at its turn, outside of any transaction.
+//  4. In a second transaction the answer is recorded, and the effect is done.
 //
-// A crash after 1 leaves `sending`: whoever is asked next finds it, calls it unknown, and does not send again. Status
+// A crash after 2 leaves `sending`: whoever is asked next finds it, calls it unknown, and does not send again. Status
 // webhooks, which carry the record's id, settle it.
 func (a *Activities) message(ctx context.Context, in Input, compose func(*fence.Pass) (*draft, error)) (rules.Result, error) {
-	var wire whatsapp.Message
-	var id string
-	result, err := a.Fence.Do(ctx, in.Run, in.Effect, guarded(func(p *fence.Pass) (rules.Result, error) {
-		var err error
-		var r rules.Result
-		r, id, wire, err = a.prepare(p, compose)
+	turn, err := a.turn(ctx, in)
+	if err != nil {
+		return a.settle(ctx, in, rules.Result{}, err)
+	}
+	var out outgoing
+	result, err := a.Fence.Do(ctx, in.Run, in.Effect, guarded(func(p *fence.Pass) (r rules.Result, err error) {
+		r, out, err = a.prepare(p, compose, turn)
 		return r, err
 	}))
 	if err != nil || result.Reply != fence.ReplyBegun {
 		return a.settle(ctx, in, result, err)
 	}
-	accepted, sendErr := a.Sender.Send(ctx, wire)
-	return a.finish(ctx, in, id, accepted, sendErr)
+	if turn != nil {
+		if ok, err := turn.Call(ctx); !ok || err != nil {
+			return a.unsent(ctx, in, out.id, turn.Wait)
+		}
+	}
+	sender := a.Sender
+	if out.marketing && a.Marketing != nil {
+		sender = a.Marketing
+	}
+	accepted, sendErr := sender.Send(ctx, out.wire)
+	a.tellPacer(ctx, sendErr)
+	return a.finish(ctx, in, out.id, func(p *fence.Pass, m *punchcard.Message) (rules.Result, error) {
+		if result, refused, err := refusedTemplate(p, m, sendErr); refused || err != nil {
+			return result, err
+		}
+		return a.outcome(p, m, accepted, sendErr)
+	})
 }
 
-func (a *Activities) prepare(p *fence.Pass, compose func(*fence.Pass) (*draft, error)) (rules.Result, string, whatsapp.Message, error) {
-	none := whatsapp.Message{}
+// turn books the message's turn and waits for it, but for what goes before the call. It is nil where nobody paces.
+func (a *Activities) turn(ctx context.Context, in Input) (*Turn, error) {
+	if a.Pacer == nil {
+		return nil, nil
+	}
+	program, step, err := a.Fence.Step(ctx, in.Run, in.Node)
+	if err != nil || step == nil {
+		return nil, err
+	}
+	t := program.Templates[step.Template]
+	turn, err := a.Pacer.Turn(ctx, t != nil && t.Category == categoryMarketing)
+	if err != nil || turn.Wait > 0 {
+		return turn, err
+	}
+	return turn, turn.Prepare(ctx)
+}
+
+// unsent records that a message which was committed as `sending` was not sent after all: it lost its turn before the call.
+func (a *Activities) unsent(ctx context.Context, in Input, id string, wait time.Duration) (rules.Result, error) {
+	// That nothing was sent is known for certain only here, so it is written down even where the time is over.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), unsentTimeout)
+	defer cancel()
+	return a.finish(ctx, in, id, func(p *fence.Pass, m *punchcard.Message) (rules.Result, error) {
+		m.Attempts--
+		return a.again(p, m, ReasonRate, max(wait, time.Second)), nil
+	})
+}
+
+// unsentTimeout bounds, in real time, how long it is tried to write down that a message was not sent.
+const unsentTimeout = 3 * time.Second
+
+// tellPacer tells that WhatsApp said too many, so that others slow down as well.
+func (a *Activities) tellPacer(ctx context.Context, sendErr error) {
+	e, ok := errors.AsType[*whatsapp.Error](sendErr)
+	if !ok || a.Pacer == nil || e.Scope() != whatsapp.ScopeNumber && e.Scope() != whatsapp.ScopeAccount {
+		return
+	}
+	if err := a.Pacer.Refused(ctx, e); err != nil {
+		a.Log.WarnContext(ctx, "the rate could not be slowed", "error", err)
+	}
+}
+
+// outgoing is a message that is committed as `sending`.
+type outgoing struct {
+	id        string
+	wire      whatsapp.Message
+	marketing bool
+}
+
+func (a *Activities) prepare(p *fence.Pass, compose func(*fence.Pass) (*draft, error), turn *Turn) (rules.Result, outgoing, error) {
 	m, err := p.Tx.MessageOfEffect(p.Run.ID, p.Effect.Step)
 	if err != nil {
-		return rules.Result{}, "", none, err
+		return rules.Result{}, outgoing{}, err
 	}
 	if m != nil && m.Status != punchcard.MessageDeferred {
-		return a.found(p, m)
+		r, err := a.found(p, m)
+		return r, outgoing{}, err
 	}
 	if err := p.Tx.SuppressDeferred(p.Run.ID, p.Effect.Step, ReasonOvertaken); err != nil {
-		return rules.Result{}, "", none, err
+		return rules.Result{}, outgoing{}, err
 	}
 	d, err := compose(p)
 	if err != nil {
-		return rules.Result{}, "", none, err
+		return rules.Result{}, outgoing{}, err
 	}
 	fresh := m == nil
 	if fresh {
@@ -96,14 +161,21 @@ func (a *Activities) prepare(p *fence.Pass, compose func(*fence.Pass) (*draft, e
 
 	facts, to, err := gateFacts(p, d)
 	if err != nil {
-		return rules.Result{}, "", none, err
+		return rules.Result{}, outgoing{}, err
+	}
+	reach, err := a.reach(p, &facts, turn)
+	if err != nil {
+		return rules.Result{}, outgoing{}, err
 	}
 	result := rules.Result{Reply: fence.ReplyBegun}
-	wire := none
+	out := outgoing{id: record.ID, marketing: record.Category == categoryMarketing}
 	switch v := Gate(facts); v.Decision {
 	case Suppress:
 		record.Status, record.Reason = punchcard.MessageSuppressed, v.Reason
 		result = because(done(rules.OutcomeNotSent), v.Reason)
+	case Hold:
+		record.Status, record.Reason = punchcard.MessageDeferred, v.Reason
+		result = rules.Result{Reply: rules.ReplyHeld, Code: v.Reason}
 	case Defer:
 		record.Status, record.Reason, record.RetryAt = punchcard.MessageDeferred, v.Reason, &v.Until
 		result = rules.Result{Reply: rules.ReplyDeferred, Code: v.Reason, Wait: v.Until.Sub(p.Tx.Now)}
@@ -120,14 +192,14 @@ func (a *Activities) prepare(p *fence.Pass, compose func(*fence.Pass) (*draft, e
 			record.Status, record.Reason = punchcard.MessageSuppressed, no.reason
 			result = because(done(rules.OutcomeNotSent), no.reason)
 		case err != nil:
-			return rules.Result{}, "", none, err
+			return rules.Result{}, outgoing{}, err
 		default:
 			record.Text, record.Language, record.Version = d.record.Text, d.record.Language, d.record.Version
 			record.Status, record.Reason, record.RetryAt, record.HandedAt = punchcard.MessageSending, "", nil, &p.Tx.Now
 			record.Attempts++
 			p.MessageID = record.ID
-			wire = words
-			wire.To, wire.UserID, wire.CallbackData = to.phone, to.userID, record.ID
+			out.wire = words
+			out.wire.To, out.wire.UserID, out.wire.CallbackData = to.phone, to.userID, record.ID
 		}
 	}
 	if fresh {
@@ -135,25 +207,28 @@ func (a *Activities) prepare(p *fence.Pass, compose func(*fence.Pass) (*draft, e
 	} else {
 		err = p.Tx.SaveMessage(&record)
 	}
-	return result, record.ID, wire, err
+	if err == nil && record.Status == punchcard.MessageSending {
+		err = reach.use(p)
+	}
+	return result, out, err
 }
 
 // found answers for a message that an earlier try of this effect has left. None of these is sent again.
-func (a *Activities) found(p *fence.Pass, m *punchcard.Message) (rules.Result, string, whatsapp.Message, error) {
+func (a *Activities) found(p *fence.Pass, m *punchcard.Message) (rules.Result, error) {
 	p.MessageID = m.ID
 	switch m.Status {
 	case punchcard.MessageSending:
 		m.Status, m.Reason = punchcard.MessageUnknown, "interrupted"
-		return because(done(rules.OutcomeSent), "unknown"), m.ID, whatsapp.Message{}, p.Tx.SaveMessage(m)
+		return because(done(rules.OutcomeSent), "unknown"), p.Tx.SaveMessage(m)
 	case punchcard.MessageSuppressed, punchcard.MessageFailed:
-		return because(done(rules.OutcomeNotSent), m.Reason), m.ID, whatsapp.Message{}, nil
+		return because(done(rules.OutcomeNotSent), m.Reason), nil
 	default:
-		return done(rules.OutcomeSent), m.ID, whatsapp.Message{}, nil
+		return done(rules.OutcomeSent), nil
 	}
 }
 
-// finish records what WhatsApp answered. It holds out through a short outage of the database, since it alone knows the answer.
-func (a *Activities) finish(ctx context.Context, in Input, id string, accepted whatsapp.Accepted, sendErr error) (rules.Result, error) {
+// finish records what became of the call. It holds out through a short outage of the database, since it alone knows.
+func (a *Activities) finish(ctx context.Context, in Input, id string, became func(*fence.Pass, *punchcard.Message) (rules.Result, error)) (rules.Result, error) {
 	for {
 		result, err := a.Fence.Finish(ctx, in.Run, in.Effect, func(p *fence.Pass) (rules.Result, error) {
 			p.MessageID = id
@@ -161,12 +236,12 @@ func (a *Activities) finish(ctx context.Context, in Input, id string, accepted w
 			if err != nil {
 				return rules.Result{}, err
 			}
-			result, refused, err := refusedTemplate(p, m, sendErr)
+			result, err := became(p, m)
 			if err != nil {
 				return rules.Result{}, err
 			}
-			if !refused {
-				result = a.outcome(p, m, accepted, sendErr)
+			if p.Run.Status == punchcard.RunEnded && m.Status == punchcard.MessageDeferred {
+				m.Status, m.Reason, m.RetryAt = punchcard.MessageSuppressed, ReasonRunEnded, nil
 			}
 			return result, p.Tx.SaveMessage(m)
 		})
@@ -184,7 +259,7 @@ func (a *Activities) finish(ctx context.Context, in Input, id string, accepted w
 const finishPause = 200 * time.Millisecond
 
 // outcome writes WhatsApp's answer into the message, and says what it means to the run. A status webhook may have been faster.
-func (a *Activities) outcome(p *fence.Pass, m *punchcard.Message, accepted whatsapp.Accepted, sendErr error) rules.Result {
+func (a *Activities) outcome(p *fence.Pass, m *punchcard.Message, accepted whatsapp.Accepted, sendErr error) (rules.Result, error) {
 	if sendErr == nil {
 		if accepted.ID != "" && m.Wamid == nil {
 			m.Wamid = &accepted.ID
@@ -192,49 +267,71 @@ func (a *Activities) outcome(p *fence.Pass, m *punchcard.Message, accepted whats
 		if punchcard.MessageAccepted.Passes(m.Status) {
 			m.Status, m.Reason = punchcard.MessageAccepted, ""
 		}
-		return done(rules.OutcomeSent)
+		return done(rules.OutcomeSent), nil
 	}
 	if m.Status != punchcard.MessageSending {
-		return done(rules.OutcomeSent) // a webhook has told us already what became of it
+		return done(rules.OutcomeSent), nil // a webhook has told us already what became of it
 	}
 	var e *whatsapp.Error
-	if errors.As(sendErr, &e) && e.Code != whatsapp.CodeNone {
-		m.ErrorCode = e.Code
+	var after time.Duration
+	if errors.As(sendErr, &e) {
+		after = e.RetryAfter
+		if e.Code != whatsapp.CodeNone {
+			m.ErrorCode = e.Code
+		}
 	}
 	code := "whatsapp"
-	if m.ErrorCode != 0 {
-		code = "whatsapp_" + strconv.Itoa(m.ErrorCode)
+	if e != nil && e.Code != whatsapp.CodeNone {
+		code = fence.WhatsAppCode(e.Code)
 	}
-	again := func(pause time.Duration) rules.Result {
-		wait := a.Fence.Store.Clock().Business(pause) // WhatsApp's times are the machine's
-		at := p.Tx.Now.Add(wait)
-		m.Status, m.Reason, m.RetryAt, m.HandedAt = punchcard.MessageDeferred, code, &at, nil
-		p.Disarm()
-		return rules.Result{Reply: rules.ReplyDeferred, Code: code, Wait: wait}
-	}
-	switch whatsapp.ClassOf(sendErr) {
+	switch class := whatsapp.ClassOf(sendErr); class {
 	case whatsapp.Retry:
-		pause := backoff(m.Attempts)
-		if e != nil && e.RetryAfter > pause {
-			pause = e.RetryAfter
+		pause := max(backoff(m.Attempts), after)
+		if e != nil && e.Scope() == whatsapp.ScopePair {
+			a.usedUp(p, pause)
+			if err := p.Tx.SaveReach(p.Customer); err != nil {
+				return rules.Result{}, err
+			}
 		}
-		return again(pause)
+		return a.again(p, m, code, pause), nil
 	case whatsapp.Defer:
-		if e != nil && e.RetryAfter > 0 {
-			return again(e.RetryAfter)
+		if after <= 0 {
+			after = time.Hour
 		}
-		return again(time.Hour)
+		if m.ErrorCode != fence.CodeMarketingCap {
+			return a.again(p, m, code, after), nil
+		}
+		return a.again(p, m, code, max(after, fence.MarketingCapPause)), fence.CapMarketing(p.Tx, p.Customer.ID)
 	case whatsapp.Ambiguous:
 		m.Status, m.Reason = punchcard.MessageUnknown, code
-		return because(done(rules.OutcomeSent), "unknown")
-	case whatsapp.Recipient, whatsapp.OptOut, whatsapp.Unrelated:
+		return because(done(rules.OutcomeSent), "unknown"), nil
+	case whatsapp.Recipient, whatsapp.Unrelated:
 		m.Status, m.Reason = punchcard.MessageFailed, code
-		return because(done(rules.OutcomeNotSent), code)
-	default: // Template, Sender, Bug: nothing is wrong with this customer; somebody mends it and asks again
+		return because(done(rules.OutcomeNotSent), code), nil
+	case whatsapp.OptOut:
+		m.Status, m.Reason = punchcard.MessageFailed, code
+		return because(done(rules.OutcomeNotSent), code), fence.RefuseMarketing(p.Tx, p.Customer.ID)
+	case whatsapp.Sender: // nothing is wrong with this message: it waits until the account may send again
+		m.Status, m.Reason, m.HandedAt = punchcard.MessageDeferred, punchcard.ReasonCircuitOpen, nil
+		p.Disarm()
+		return rules.Result{Reply: rules.ReplyHeld, Code: punchcard.ReasonCircuitOpen}, p.Tx.OpenCircuit(punchcard.CircuitAll, code, nil)
+	default: // Template, Bug: nothing is wrong with this customer; somebody mends it and asks again
 		m.Status, m.Reason, m.HandedAt = punchcard.MessageDeferred, code, nil
 		p.Disarm()
-		return stuck(code)
+		if class == whatsapp.Template {
+			return stuck(code), p.Tx.RaiseAlert(punchcard.AlertTemplate, m.Template, punchcard.SeverityWarning, code)
+		}
+		return stuck(code), p.Tx.RaiseAlert(punchcard.AlertRequest, code, punchcard.SeverityWarning, code)
 	}
+}
+
+// again has a message that WhatsApp has not taken tried again after a pause, in real time: WhatsApp's times are the machine's.
+func (a *Activities) again(p *fence.Pass, m *punchcard.Message, code string, pause time.Duration) rules.Result {
+	wait := a.Fence.Store.Clock().Business(pause)
+	at := p.Tx.Now.Add(wait)
+	m.Status, m.Reason, m.RetryAt, m.HandedAt = punchcard.MessageDeferred, code, &at, nil
+	p.Disarm()
+	return rules.Result{Reply: rules.ReplyDeferred, Code: code, Wait: wait}
 }
 
 // backoff is how long to wait, in real time, after a try that WhatsApp refused before processing it: five seconds, doubled for

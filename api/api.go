@@ -32,6 +32,7 @@ type Dispatch interface {
 	RequestRedemption(ctx context.Context, customer, reward, request string) (*punchcard.Redemption, error)
 	Capture(ctx context.Context, code string) (*punchcard.Grant, error)
 	CloseHandoff(ctx context.Context, id, by string) (*punchcard.Handoff, error)
+	CloseCircuit(ctx context.Context, scope punchcard.CircuitScope, by string) (int, error)
 	CloseAlert(ctx context.Context, id, by string) (*punchcard.Alert, error)
 	Templates(ctx context.Context) (*dispatch.TemplateReport, error)
 	PushTemplates(ctx context.Context, book dispatch.TemplateBook, p *rules.Program) (*dispatch.TemplateReport, error)

@@ -30,6 +30,9 @@ import (
 )
 
 type devCmd struct {
+	sendFlags
+	watchFlags
+
 	Port         int     `default:"8080" help:"Port of the API."`
 	PhonePort    int     `default:"8090" help:"Port of the WhatsApp simulator and its phone page."`
 	TemporalPort int     `default:"7233" help:"Port of the Temporal dev server."`
@@ -267,8 +270,12 @@ func (d *dev) work(ctx context.Context) error {
 	defer tc.Close()
 	engine := workflows.NewEngine(tc, d.Speed)
 	dispatcher := dispatch.New(d.fence, engine, d.log)
+	dispatcher.UnknownAfter = d.UnknownAfter
 	fatal := make(chan error, 4)
 	acts := newActivities(d.fence, d.client, activities.Caller{Secret: []byte(devKey), Private: true}, engine, d.log)
+	if err := d.pace(acts, d.client, devPhoneNumberID, devAccountID); err != nil {
+		return err
+	}
 	if err := workflows.EnsureSchedules(ctx, tc, acts.Jobs(), d.store.Clock()); err != nil {
 		return err
 	}

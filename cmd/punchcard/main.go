@@ -27,6 +27,7 @@ type cli struct {
 	Resume    resumeCmd    `cmd:"" help:"Let a paused journey's runs go on."`
 	Stop      stopCmd      `cmd:"" help:"Stop a template, a reward or a journey at once, for runs of every version."`
 	Allow     allowCmd     `cmd:"" help:"Take a stop back."`
+	Circuit   circuitCmd   `cmd:"" help:"Look at what WhatsApp says of the account, and let held sends go on."`
 	EndRuns   endRunsCmd   `cmd:"" name:"end-runs" help:"End the live runs of old versions of the program."`
 	Keys      keysCmd      `cmd:"" help:"Make, list and revoke keys to the API."`
 	Phone     phoneCmd     `cmd:"" help:"Run the WhatsApp simulator with its phone page alone."`

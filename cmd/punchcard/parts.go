@@ -44,6 +44,45 @@ type whatsappFlags struct {
 	WhatsappToken         string `name:"whatsapp-token" required:"" help:"Token of the Cloud API."`
 }
 
+// sendFlags say how fast messages go out, and what else WhatsApp limits. They are the same for all workers of a deployment.
+type sendFlags struct {
+	SendRate       int   `name:"send-rate" default:"80" help:"Messages a second that the number may send, from 1 to 1,000: WhatsApp's own limit of the number."`
+	MarketingShare int   `name:"marketing-share" default:"75" help:"The part of them that marketing may be, in percent; the rest is kept for what customers wait for."`
+	DailyLimit     int64 `name:"daily-limit" default:"0" help:"Customers a day who may be written to outside of their service window (250, 2000, 10000, 100000), until WhatsApp itself says; 0: any number."`
+	MarketingAPI   bool  `name:"marketing-api" help:"Send marketing templates by WhatsApp's Marketing Messages API, and by the other where that refuses."`
+}
+
+// watchFlags say what is reported.
+type watchFlags struct {
+	UnknownAfter time.Duration `name:"unknown-after" default:"24h" help:"How long after its call a message whose fate nothing has settled is reported."`
+}
+
+// pace has messages keep to the number's rate and to WhatsApp's other limits.
+func (f sendFlags) pace(a *activities.Activities, c *whatsapp.Client, number, account string) error {
+	pacer, err := activities.NewRates(a.Fence.Store, activities.Rate{
+		PerSecond: f.SendRate, Marketing: f.MarketingShare, Number: number, Account: account,
+	})
+	if err != nil {
+		return fmt.Errorf("--send-rate and --marketing-share: %w", err)
+	}
+	if f.DailyLimit < 0 {
+		return fmt.Errorf("--daily-limit is 0 or more")
+	}
+	a.Pacer, a.Limits = pacer, activities.Limits{Pair: true, Daily: f.DailyLimit}
+	if f.MarketingAPI {
+		a.Marketing = marketingAPI{c}
+	}
+	return nil
+}
+
+// marketingAPI sends templates by WhatsApp's Marketing Messages API.
+type marketingAPI struct{ client *whatsapp.Client }
+
+// Send sends a marketing template, by the other API where that one refuses it.
+func (m marketingAPI) Send(ctx context.Context, message whatsapp.Message) (whatsapp.Accepted, error) {
+	return m.client.SendMarketing(ctx, message, whatsapp.Marketing{})
+}
+
 // webhookFlags say how WhatsApp's webhooks are known.
 type webhookFlags struct {
 	WhatsappAppSecret   []string `name:"whatsapp-app-secret" required:"" help:"App secret that signs webhooks; two while it is changed."`

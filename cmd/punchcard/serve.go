@@ -18,6 +18,7 @@ type serveCmd struct {
 	temporalFlags
 	webhookFlags
 	accountFlags
+	watchFlags
 
 	TemporalUI string `name:"temporal-ui" default:"http://localhost:8233" help:"Address of the Temporal UI, for links."`
 	Listen     string `default:":8080" help:"Address of the API and the webhook."`
@@ -46,6 +47,7 @@ func (c serveCmd) Run(ctx context.Context) (err error) {
 	}
 	f := fence.New(s)
 	d := dispatch.New(f, workflows.NewEngine(tc, s.Clock().Business(1e9).Seconds()), log)
+	d.UnknownAfter = c.UnknownAfter
 	handler := api.New(api.Options{
 		Store: s, Dispatch: d, Catalog: f.Catalog, WhatsApp: c.book(), Keys: &api.StoreKeys{Store: s}, AppSecrets: c.WhatsappAppSecret,
 		VerifyToken: c.WhatsappVerifyToken, TemporalURL: temporalURL(c.TemporalUI, c.TemporalNamespace), WorkflowID: workflows.WorkflowID,
@@ -63,6 +65,7 @@ type workerCmd struct {
 	databaseFlags
 	temporalFlags
 	whatsappFlags
+	sendFlags
 	callFlags
 }
 
@@ -84,7 +87,11 @@ func (c workerCmd) Run(ctx context.Context) (err error) {
 		return err
 	}
 	engine := workflows.NewEngine(tc, s.Clock().Business(1e9).Seconds())
-	acts := newActivities(fence.New(s), c.client(), c.caller(), engine, log)
+	sender := c.client()
+	acts := newActivities(fence.New(s), sender, c.caller(), engine, log)
+	if err := c.pace(acts, sender, c.WhatsappPhoneNumberID, c.WhatsappAccountID); err != nil {
+		return err
+	}
 	if err := workflows.EnsureSchedules(ctx, tc, acts.Jobs(), s.Clock()); err != nil {
 		return err
 	}

@@ -34,13 +34,15 @@ type Dispatcher struct {
 	events, inbox, outbox bell
 
 	pausesAt time.Time // when Drain last looked for pauses that have ended
+	// UnknownAfter is how long after its call a message whose fate nothing has settled is reported, in real time.
+	UnknownAfter time.Duration
 }
 
 // New is a dispatcher over the fence's store.
 func New(f *fence.Fence, engine Engine, log *slog.Logger) *Dispatcher {
 	return &Dispatcher{
 		store: f.Store, fence: f, engine: engine, log: log, name: punchcard.NewID("dsp"),
-		events: newBell(), inbox: newBell(), outbox: newBell(),
+		events: newBell(), inbox: newBell(), outbox: newBell(), UnknownAfter: UnknownAfter,
 	}
 }
 
@@ -86,6 +88,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	g.Go(func() error {
 		return d.loopEvery(ctx, "templates", func() time.Duration { return pausesEvery }, d.endPauses)
 	})
+	g.Go(func() error { return d.runWatch(ctx) })
 	return g.Wait()
 }
 

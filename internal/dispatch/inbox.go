@@ -129,6 +129,8 @@ func (d *Dispatcher) takeUpdate(ctx context.Context, u whatsapp.Update) error {
 		return d.takePreference(ctx, u.Preference)
 	case u.Template != nil:
 		return d.takeTemplate(ctx, u.Template)
+	case u.Account != nil:
+		return d.takeAccount(ctx, u.Account)
 	case u.Broken != nil:
 		return fmt.Errorf("an update under %q cannot be read: %s", u.Broken.Field, u.Broken.Err)
 	default:

@@ -43,6 +43,9 @@ func (r *routing) route() error {
 	switch r.event.Name {
 	case punchcard.EventMessageReceived:
 		return r.message()
+	case punchcard.EventMessageRefused:
+		_, err := r.d.fence.Stop(r.ctx, r.tx, r.policy.Program, r.customer, fence.StopMarketing(r.policy.Program, source131050, r.event.OccurredAt))
+		return err
 	case punchcard.EventRunEnded:
 		return r.successor()
 	case punchcard.EventRunRequested:

@@ -60,7 +60,7 @@ func moveForward(tx *store.Tx, statuses []*whatsapp.Status) error {
 	if err != nil {
 		return err
 	}
-	var changed, moved []*punchcard.Message
+	var changed, moved, lost []*punchcard.Message
 	for _, s := range statuses {
 		m := messages.of(s)
 		if m == nil {
@@ -72,6 +72,9 @@ func moveForward(tx *store.Tx, statuses []*whatsapp.Status) error {
 		}
 		if wrote && !slices.Contains(changed, m) {
 			changed = append(changed, m)
+		}
+		if forward && m.Status == punchcard.MessageFailed {
+			lost = append(lost, m)
 		}
 		if forward && m.GrantID != "" && !slices.Contains(moved, m) {
 			moved = append(moved, m)
@@ -85,7 +88,15 @@ func moveForward(tx *store.Tx, statuses []*whatsapp.Status) error {
 	if len(changed) == 0 {
 		return nil
 	}
-	return tx.SaveStatuses(changed)
+	if err := tx.SaveStatuses(changed); err != nil {
+		return err
+	}
+	for _, m := range lost {
+		if err := failed(tx, m); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // sent are messages of ours, by the names that statuses have for them.
@@ -170,7 +181,7 @@ func apply(m *punchcard.Message, s *whatsapp.Status, now time.Time) (changed, mo
 	if status.Passes(m.Status) {
 		m.Status, changed, moved = status, true, true
 		if status == punchcard.MessageFailed && len(s.Errors) > 0 {
-			m.ErrorCode, m.Reason = s.Errors[0].Code, fmt.Sprintf("whatsapp_%d", s.Errors[0].Code)
+			m.ErrorCode, m.Reason = s.Errors[0].Code, fence.WhatsAppCode(s.Errors[0].Code)
 		}
 	}
 	return changed, moved

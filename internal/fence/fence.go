@@ -68,6 +68,20 @@ const ReplyBegun rules.Reply = "begun"
 // run more than once, as store.Update says.
 type Act func(*Pass) (rules.Result, error)
 
+// Step looks at what an effect will do, outside of any transaction: the run's own program, and the step. Both are nil for a run
+// that is not there. What is read so may be told of the world, and decides nothing.
+func (f *Fence) Step(ctx context.Context, run, node string) (*rules.Program, *rules.Step, error) {
+	row, err := f.Store.View(ctx).Run(run)
+	if err != nil || row == nil {
+		return nil, nil, err
+	}
+	program, journey, err := f.Catalog.Journey(ctx, row.Version, row.Journey)
+	if err != nil {
+		return nil, nil, err
+	}
+	return program, journey.Steps[node], nil
+}
+
 // Do lets an effect pass, and acts.
 func (f *Fence) Do(ctx context.Context, run string, e rules.Effect, act Act) (rules.Result, error) {
 	return f.do(ctx, run, e, act, true)

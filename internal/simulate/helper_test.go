@@ -145,8 +145,14 @@ func (b *bundle) webhook(phone string, message map[string]any) {
 func (b *bundle) change(value map[string]any) {
 	b.t.Helper()
 	value["messaging_product"] = "whatsapp"
+	b.field("messages", value)
+}
+
+// field has a webhook come with one change of a field.
+func (b *bundle) field(name string, value map[string]any) {
+	b.t.Helper()
 	body, err := json.Marshal(map[string]any{"object": "whatsapp_business_account", "entry": []any{map[string]any{"id": "1", "changes": []any{
-		map[string]any{"field": "messages", "value": value},
+		map[string]any{"field": name, "value": value},
 	}}}})
 	require.NoError(b.t, err)
 	require.NoError(b.t, b.Dispatch.Receive(b.ctx, body))

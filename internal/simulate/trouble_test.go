@@ -52,8 +52,8 @@ func TestWhatsAppAnswers(t *testing.T) {
 			},
 			"the token has expired": {
 				&whatsapp.Error{Code: 190, Class: whatsapp.Sender},
-				[]string{"opt_in_request (deferred, whatsapp_190)"}, time.Hour,
-				[]string{"opt_in_request (deferred, whatsapp_190)"}, "opt-in stuck at 1 whatsapp_190",
+				[]string{"opt_in_request (deferred, circuit_open)"}, time.Hour,
+				[]string{"opt_in_request (deferred, circuit_open)"}, "opt-in held at 1 circuit_open",
 			},
 		} {
 			t.Run(name, func(t *testing.T) {
@@ -90,7 +90,7 @@ func TestInterruptedSend(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, fresh func(*testing.T) *store.Store) {
 		b := setup(t, fresh(t), coffee())
-		b.wa.fail = []error{&whatsapp.Error{Code: 190, Class: whatsapp.Sender}}
+		b.wa.fail = []error{&whatsapp.Error{Code: 132001, Class: whatsapp.Template}}
 		b.event(anna, "registration.received", map[string]any{"source": "web"})
 		runs, err := b.Store.View(b.ctx).Runs(b.customer(anna).ID, "", 1)
 		require.NoError(t, err)

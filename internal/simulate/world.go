@@ -125,6 +125,9 @@ func (w *World) Advance(ctx context.Context, d time.Duration) error {
 		}
 		if !ok || due.After(end) {
 			w.Clock.Advance(end.Sub(w.Clock.Now()))
+			if err := w.Dispatch.Watch(ctx); err != nil {
+				return err
+			}
 			if err := w.Settle(ctx); err != nil {
 				return err
 			}

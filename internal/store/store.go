@@ -226,6 +226,11 @@ type Tx struct {
 	opened []punchcard.Alert // that this transaction has opened
 }
 
+// Business is the business's time at which a span of the machine's time from now is over.
+func (tx *Tx) Business(d time.Duration) time.Time {
+	return kept(tx.Now.Add(tx.store.clock.Business(d)))
+}
+
 // maxTries is how often a transaction is tried when the database breaks it off for a deadlock or a serialization failure.
 const maxTries = 5
 

@@ -17,15 +17,15 @@ CREATE TABLE alerts (
 -- One is open for each kind and subject.
 CREATE UNIQUE INDEX alerts_open ON alerts (kind, subject) WHERE closed_at IS NULL;
 
--- The line before WhatsApp's door: one row a number or account. All times are microseconds of the database's own clock.
+-- The lanes before WhatsApp's door: one row a number or account. Times are microseconds of the database's own clock.
 CREATE TABLE send_rates (
     name      text    NOT NULL PRIMARY KEY,
-    spacing   bigint  NOT NULL CHECK (spacing > 0), -- between two turns, when a turn was last given
-    shared    bigint  NOT NULL, -- from when the turns are free that marketing may have
-    kept      bigint  NOT NULL, -- from when those are free that are kept from it
+    lanes     blob  NOT NULL, -- from when each is free: one call a second goes through each
+    turn      bigint  NOT NULL, -- the latest that was given to marketing
+    kept_turn bigint  NOT NULL, -- the latest that was given to what is not marketing
     line      bigint  NOT NULL, -- when the last marketing message that was told to come back will have its turn
     kept_line bigint  NOT NULL, -- the same of what is not marketing
-    level     integer NOT NULL CHECK (level >= 0), -- how often WhatsApp said too many: the spacing doubles with each
+    level     integer NOT NULL CHECK (level >= 0), -- how often WhatsApp said too many: the rate halves with each
     level_at  bigint  NOT NULL,
     paused    bigint  NOT NULL  -- until when nobody has a turn
 );
@@ -49,10 +49,10 @@ CREATE TABLE account (
 );
 INSERT INTO account (id, circuit, marketing, quality) VALUES (1, '', '', '');
 
--- How many customers were written to outside of their service window, by the hour in which each was first.
+-- How many customers were written to outside of their service window, by the hour of each one's latest such message.
 CREATE TABLE contacts (
     hour  timestamp NOT NULL PRIMARY KEY,
-    users bigint      NOT NULL CHECK (users > 0)
+    users bigint      NOT NULL CHECK (users >= 0)
 );
 
 ALTER TABLE customers ADD COLUMN pair_until timestamp;      -- machine time: the pair's rate is used up to here

@@ -1,0 +1,397 @@
+package simulate_test
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"punchcard"
+	"punchcard/activities"
+	"punchcard/internal/store"
+	"punchcard/internal/whatsapp"
+)
+
+// everyCode are the codes of Meta's list; 200 stands for those up to 299.
+var everyCode = []int{
+	0, 1, 2, 3, 4, 10, 33, 100, 104, 190, 200, 368, 80007, 130403, 130429, 130472, 130497, 130501, 131000, 131005, 131008, 131009, 131016,
+	131021, 131026, 131030, 131031, 131037, 131042, 131045, 131047, 131048, 131049, 131050, 131051, 131052, 131053, 131055, 131056, 131057,
+	131059, 131060, 131062, 131063, 131064, 132000, 132001, 132005, 132007, 132012, 132015, 132016, 132018, 132068, 132069, 133000, 133004,
+	133005, 133006, 133008, 133009, 133010, 133015, 133016, 134011, 134100, 134101, 134102, 135000, 137000, 139100, 139101, 139102, 139103,
+	147001, 147002, 147003, 147004, 147005, 200005, 200006, 200007, 1752041, 2388012, 2388019, 2388039, 2388040, 2388047, 2388072, 2388073,
+	2388091, 2388093, 2388103, 2388293, 2388299, 2494100, 2593107, 2593108,
+}
+
+// newest is the customer's newest message that went out, and the run that sent it.
+func (b *bundle) newest(phone string) (punchcard.Message, *punchcard.Run) {
+	b.t.Helper()
+	all, err := b.Store.View(b.ctx).Messages(b.customer(phone).ID, "", 1)
+	require.NoError(b.t, err)
+	require.Len(b.t, all, 1)
+	run, err := b.Store.View(b.ctx).Run(all[0].RunID)
+	require.NoError(b.t, err)
+	return all[0], run
+}
+
+// alerts lists what is open, as "kind subject detail".
+func (b *bundle) alerts() []string {
+	b.t.Helper()
+	open, err := b.Store.View(b.ctx).Alerts(false, "", 200)
+	require.NoError(b.t, err)
+	var out []string
+	for _, a := range slices.Backward(open) {
+		out = append(out, fmt.Sprintf("%s %s %s", a.Kind, a.Subject, a.Detail))
+	}
+	return out
+}
+
+func (b *bundle) settleAlerts() {
+	b.t.Helper()
+	open, err := b.Store.View(b.ctx).Alerts(false, "", 200)
+	require.NoError(b.t, err)
+	for _, a := range open {
+		_, err := b.Dispatch.CloseAlert(b.ctx, a.ID, "Mia")
+		require.NoError(b.t, err)
+	}
+}
+
+func (b *bundle) circuit() string {
+	b.t.Helper()
+	a, err := b.Store.View(b.ctx).WhatsAppAccount()
+	require.NoError(b.t, err)
+	return a.Circuit
+}
+
+// asks begins somebody's opt-in, which sends a template.
+func (b *bundle) asks(i int) string {
+	b.t.Helper()
+	phone := fmt.Sprintf("+45201%05d", i)
+	b.event(phone, "registration.received", map[string]any{"source": "web"})
+	return phone
+}
+
+// Whatever code WhatsApp answers, message and run end where its class says, and whoever is to know is told.
+func TestEveryCodeAnswered(t *testing.T) {
+	t.Parallel()
+	require.Len(t, everyCode, 98)
+	each(t, func(t *testing.T, fresh func(*testing.T) *store.Store) {
+		b := setup(t, fresh(t), coffee())
+		for i, code := range everyCode {
+			class, known := whatsapp.Classify(code)
+			require.True(t, known, code)
+			b.wa.fail = []error{&whatsapp.Error{Code: code, Class: class, HTTPStatus: http.StatusBadRequest}}
+			phone := b.asks(i)
+			m, run := b.newest(phone)
+			reason := fmt.Sprintf("whatsapp_%d", code)
+			type state struct {
+				message punchcard.MessageStatus
+				reason  string
+				run     punchcard.RunStatus
+				why     string
+			}
+			got := state{m.Status, m.Reason, run.Status, run.Reason}
+			var alerts []string
+			switch class {
+			case whatsapp.Retry, whatsapp.Defer:
+				require.Equal(t, state{punchcard.MessageDeferred, reason, punchcard.RunLive, ""}, got, code)
+				require.NotNil(t, m.RetryAt)
+				require.Nil(t, m.HandedAt, "it counts towards no cap")
+			case whatsapp.Ambiguous:
+				require.Equal(t, state{punchcard.MessageUnknown, reason, punchcard.RunLive, ""}, got, code)
+			case whatsapp.Recipient, whatsapp.OptOut, whatsapp.Unrelated:
+				require.Equal(t, state{punchcard.MessageFailed, reason, punchcard.RunEnded, ""}, got, code)
+				require.Equal(t, "unreachable", run.Outcome)
+			case whatsapp.Template:
+				require.Equal(t, state{punchcard.MessageDeferred, reason, punchcard.RunStuck, reason}, got, code)
+				alerts = []string{"template_refused opt_in_request " + reason}
+			case whatsapp.Bug:
+				require.Equal(t, state{punchcard.MessageDeferred, reason, punchcard.RunStuck, reason}, got, code)
+				alerts = []string{"request_refused " + reason + " " + reason}
+			case whatsapp.Sender:
+				require.Equal(t, state{punchcard.MessageDeferred, "circuit_open", punchcard.RunHeld, "circuit_open"}, got, code)
+				require.Equal(t, reason, b.circuit())
+				alerts = []string{"circuit_open all " + reason}
+			}
+			require.Equal(t, code, m.ErrorCode)
+			require.Equal(t, alerts, b.alerts(), code)
+			b.expectAfter(code, phone)
+			if class == whatsapp.Sender {
+				n, err := b.Dispatch.CloseCircuit(b.ctx, punchcard.CircuitAll, "Mia")
+				require.NoError(t, err)
+				require.Equal(t, 1, n)
+				require.NoError(t, b.Settle(b.ctx))
+				m, run = b.newest(phone)
+				require.Equal(t, punchcard.MessageAccepted, m.Status, "it was held, not lost")
+				require.Equal(t, punchcard.RunLive, run.Status)
+				require.Empty(t, b.alerts())
+			}
+			b.settleAlerts()
+		}
+	})
+}
+
+// expectAfter checks what two codes mean for the customer's next messages.
+func (b *bundle) expectAfter(code int, phone string) {
+	b.t.Helper()
+	c := b.customer(phone)
+	standings, err := b.Store.View(b.ctx).Standings(c.ID)
+	require.NoError(b.t, err)
+	revoked := false
+	for _, s := range standings {
+		revoked = revoked || s.Standing == punchcard.StandingRevoked
+	}
+	require.Equal(b.t, code == 131050, revoked, code)
+	if revoked {
+		log, err := b.Store.View(b.ctx).Consents(c.ID, 0, 50)
+		require.NoError(b.t, err)
+		require.Equal(b.t, "whatsapp.131050", log[len(log)-1].Source)
+	}
+	if code != 131049 {
+		require.Nil(b.t, c.MarketingAfter, code)
+		return
+	}
+	require.GreaterOrEqual(b.t, c.MarketingAfter.Sub(b.Clock.Now()), 24*time.Hour)
+}
+
+// Whatever code a status webhook gives, the message has failed and is not sent again; and whoever is to know is told.
+func TestEveryCodeByWebhook(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, fresh func(*testing.T) *store.Store) {
+		b := setup(t, fresh(t), coffee())
+		for i, code := range everyCode {
+			class, _ := whatsapp.Classify(code)
+			phone := b.asks(i)
+			m, _ := b.newest(phone)
+			require.Equal(t, punchcard.MessageAccepted, m.Status)
+			calls := len(b.wa.sent)
+			b.change(map[string]any{"statuses": []any{map[string]any{
+				"id": *m.Wamid, "status": "failed", "timestamp": "1749416383", "biz_opaque_callback_data": m.ID,
+				"errors": []any{map[string]any{"code": code, "title": "x", "error_data": map[string]any{"details": "x"}}},
+			}}})
+			require.NoError(t, b.Settle(b.ctx))
+			m, run := b.newest(phone)
+			reason := fmt.Sprintf("whatsapp_%d", code)
+			require.Equal(t, []any{punchcard.MessageFailed, reason, code}, []any{m.Status, m.Reason, m.ErrorCode})
+			require.Len(t, b.wa.sent, calls, "what was accepted is not sent again")
+			var alerts []string
+			circuit := ""
+			switch class {
+			case whatsapp.Sender:
+				circuit, alerts = reason, []string{"circuit_open all " + reason}
+			case whatsapp.Template:
+				alerts = []string{"template_refused opt_in_request " + reason}
+			case whatsapp.Bug:
+				alerts = []string{"request_refused " + reason + " " + reason}
+			default:
+			}
+			require.Equal(t, alerts, b.alerts(), code)
+			require.Equal(t, circuit, b.circuit(), code)
+			if code != 131050 { // the stop ends the request
+				require.Equal(t, punchcard.RunLive, run.Status, code)
+			}
+			b.expectAfter(code, phone)
+			if circuit != "" {
+				_, err := b.Dispatch.CloseCircuit(b.ctx, punchcard.CircuitAll, "Mia")
+				require.NoError(t, err)
+			}
+			b.settleAlerts()
+		}
+	})
+}
+
+// tells has a webhook come that says something of the account.
+func (b *bundle) tells(value map[string]any) {
+	b.t.Helper()
+	b.field("account_update", value)
+}
+
+// While the account is stopped nothing goes out and nothing is lost; one alert tells of it. A restriction with an end is over by
+// itself, one without by WhatsApp's word or an operator's.
+func TestCircuit(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, fresh func(*testing.T) *store.Store) {
+		b := setup(t, fresh(t), coffee())
+		held := func() int {
+			n, err := b.Store.View(b.ctx).CountHeld(punchcard.ReasonCircuitOpen)
+			require.NoError(t, err)
+			return int(n)
+		}
+		b.tells(map[string]any{"event": "DISABLED_UPDATE", "ban_info": map[string]any{"waba_ban_state": "DISABLE"}})
+		for i := range 5 {
+			b.asks(i)
+		}
+		require.Equal(t, 5, held())
+		require.Empty(t, b.wa.sent)
+		require.Equal(t, []string{"circuit_open all disabled_update"}, b.alerts())
+		b.advance(48 * time.Hour)
+		require.Equal(t, 5, held(), "nothing probes: an operator or WhatsApp closes it")
+		b.tells(map[string]any{"event": "DISABLED_UPDATE", "ban_info": map[string]any{"waba_ban_state": "REINSTATE"}})
+		require.Len(t, b.wa.sent, 5)
+		require.Empty(t, b.alerts())
+		require.Zero(t, held())
+		_, err := b.Dispatch.CloseCircuit(b.ctx, punchcard.CircuitAll, "Mia")
+		require.Equal(t, punchcard.CodeConflict, punchcard.CodeOf(err))
+
+		b.tells(map[string]any{"event": "ACCOUNT_RESTRICTION", "restriction_info": []any{
+			map[string]any{"restriction_type": "RESTRICTED_CUSTOMER_INITIATED_MESSAGING", "expiration": time.Now().Add(72 * time.Hour).Unix()},
+			map[string]any{"restriction_type": "RESTRICTED_ADD_PHONE_NUMBER_ACTION"},
+		}})
+		require.Equal(t, []string{
+			"circuit_open all restricted_customer_initiated_messaging", "account_notice restricted_add_phone_number_action restricted_add_phone_number_action",
+		}, b.alerts())
+		b.asks(9)
+		b.advance(71 * time.Hour)
+		require.Positive(t, held())
+		require.Len(t, b.wa.sent, 5)
+		b.advance(2 * time.Hour)
+		require.Zero(t, held(), "it had an end")
+		require.Greater(t, len(b.wa.sent), 5)
+		b.settleAlerts()
+
+		// A run that was held while it closed is found.
+		b.tells(map[string]any{"event": "ACCOUNT_OFFBOARDED"})
+		b.asks(10)
+		require.NoError(t, b.Store.Update(b.ctx, func(tx *store.Tx) error {
+			_, err := tx.CloseCircuit(punchcard.CircuitAll, "Mia")
+			return err
+		}))
+		require.Positive(t, held())
+		b.advance(time.Second)
+		require.Zero(t, held())
+	})
+}
+
+// What restricts marketing alone holds marketing alone, and what restricts what the business begins lets answers pass.
+func TestCircuitOfMarketing(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, fresh func(*testing.T) *store.Store) {
+		b := setup(t, fresh(t), coffee())
+		b.join(anna)
+		b.tells(map[string]any{"event": "ACCOUNT_RESTRICTION", "restriction_info": []any{map[string]any{"restriction_type": "RESTRICTED_MARKETING_MESSAGING"}}})
+		b.event(anna, "cart.updated", map[string]any{"cart_id": "c1", "total": 120, "items": []any{}})
+		b.advance(61 * time.Minute)
+		require.Equal(t, []string{"cart_reminder (deferred, marketing_circuit_open)"}, b.messages(anna))
+		b.says(anna, "points")
+		require.Len(t, b.messages(anna), 1, "an answer goes out")
+		ben := b.asks(1)
+		m, _ := b.newest(ben)
+		require.Equal(t, punchcard.MessageAccepted, m.Status, "so does what is not marketing")
+		n, err := b.Dispatch.CloseCircuit(b.ctx, punchcard.CircuitMarketing, "Mia")
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
+		require.NoError(t, b.Settle(b.ctx))
+		require.Equal(t, "cart_reminder", b.wa.sent[len(b.wa.sent)-1].Template.Name[:len("cart_reminder")])
+
+		b.tells(map[string]any{"event": "ACCOUNT_RESTRICTION", "restriction_info": []any{map[string]any{"restriction_type": "RESTRICTED_BIZ_INITIATED_MESSAGING"}}})
+		before := len(b.wa.sent)
+		b.says(anna, "points")
+		require.Len(t, b.wa.sent, before+1)
+		b.asks(2)
+		require.Len(t, b.wa.sent, before+1)
+	})
+}
+
+// What no status settles within a day is told once, and never sent again; a status that comes after all still settles it.
+func TestUnknownSendsAreReported(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, fresh func(*testing.T) *store.Store) {
+		b := setup(t, fresh(t), coffee())
+		b.wa.fail = []error{&whatsapp.Error{Code: whatsapp.CodeNone, Class: whatsapp.Ambiguous}, &whatsapp.Error{Code: 1, Class: whatsapp.Ambiguous}}
+		first, _ := b.newest(b.asks(1))
+		b.asks(2)
+		b.advance(23 * time.Hour)
+		require.Empty(t, b.alerts())
+		b.advance(2 * time.Hour)
+		b.advance(2 * time.Hour)
+		require.Equal(t, []string{"unknown_sends  no_status"}, b.alerts())
+		open, err := b.Store.View(b.ctx).Alerts(false, "", 5)
+		require.NoError(t, err)
+		require.EqualValues(t, 2, open[0].Count)
+		m, err := b.Store.View(b.ctx).Message(first.ID)
+		require.NoError(t, err)
+		require.NotNil(t, m.ReportedAt)
+		for _, sent := range b.wa.sent {
+			require.NotEqual(t, first.ID, sent.CallbackData)
+		}
+		unknown, err := b.Store.View(b.ctx).Unsettled(punchcard.MessageUnknown, "", 1)
+		require.NoError(t, err)
+		require.Len(t, unknown, 1)
+		unknown, err = b.Store.View(b.ctx).Unsettled("", unknown[0].ID, 5)
+		require.NoError(t, err)
+		require.Len(t, unknown, 1)
+
+		b.status("wamid.late", m.ID, "delivered")
+		m, err = b.Store.View(b.ctx).Message(first.ID)
+		require.NoError(t, err)
+		require.Equal(t, punchcard.MessageDelivered, m.Status)
+		unknown, err = b.Store.View(b.ctx).Unsettled("", "", 5)
+		require.NoError(t, err)
+		require.Len(t, unknown, 1)
+	})
+}
+
+// The limits of WhatsApp's that are about customers defer what is above them, and let it go when they free.
+func TestWhatsAppLimits(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, fresh func(*testing.T) *store.Store) {
+		b := setup(t, fresh(t), coffee())
+		b.Activities.Limits = activities.Limits{Daily: 2}
+		reason := func(i int) string {
+			m, _ := b.newest(fmt.Sprintf("+45201%05d", i))
+			return m.Reason
+		}
+		for i := range 3 {
+			b.asks(i)
+		}
+		require.Equal(t, []string{"", "", "portfolio_limit"}, []string{reason(0), reason(1), reason(2)})
+		require.Equal(t, []string{"portfolio_limit  used_up"}, b.alerts())
+		b.field("business_capability_update", map[string]any{"max_daily_conversations_per_business": "TIER_2K"})
+		b.asks(3)
+		require.Empty(t, reason(3), "WhatsApp's own word counts more than the flag")
+		b.field("phone_number_quality_update", map[string]any{"event": "ONBOARDING", "current_limit": "TIER_NOT_SET"})
+		b.asks(4)
+		require.Empty(t, reason(4), "a word that says no number changes nothing")
+		b.advance(27 * time.Hour)
+		require.Empty(t, reason(2), "a day later it went out")
+
+		b.Activities.Limits = activities.Limits{Pair: true}
+		b.join(anna)
+		for range 60 {
+			b.says(anna, "points")
+		}
+		var sent, waiting int
+		for _, m := range b.messages(anna) {
+			if m[len(m)-1] == ')' {
+				waiting++
+				require.Contains(t, m, "(deferred, pair_rate)")
+				continue
+			}
+			sent++
+		}
+		require.Equal(t, 43, sent, "45 with the two of the opt-in")
+		require.Positive(t, waiting)
+	})
+}
+
+// A customer to whom WhatsApp delivers no more marketing gets none for a day, unless they write; other messages go.
+func TestMarketingCapOfWhatsApp(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, fresh func(*testing.T) *store.Store) {
+		b := setup(t, fresh(t), coffee())
+		b.join(anna)
+		b.advance(25 * time.Hour) // the service window is closed
+		b.wa.fail = []error{&whatsapp.Error{Code: 131049, Class: whatsapp.Defer, RetryAfter: 24 * time.Hour}}
+		b.event(anna, "cart.updated", map[string]any{"cart_id": "c1", "total": 120, "items": []any{}})
+		b.advance(61 * time.Minute)
+		require.Equal(t, []string{"cart_reminder (deferred, whatsapp_131049)"}, b.messages(anna))
+		b.event(anna, "cart.updated", map[string]any{"cart_id": "c2", "total": 120, "items": []any{}})
+		b.advance(61 * time.Minute)
+		require.Equal(t, []string{"cart_reminder (deferred, marketing_cap)"}, b.messages(anna))
+		b.advance(24 * time.Hour)
+		b.last = map[string]int{}
+		require.NotContains(t, fmt.Sprint(b.messages(anna)), "deferred")
+	})
+}
