@@ -36,8 +36,8 @@ func (b *bundle) newest(phone string) (punchcard.Message, *punchcard.Run) {
 	return all[0], run
 }
 
-// alerts lists what is open, as "kind subject detail".
-func (b *bundle) alerts() []string {
+// raised lists the alerts that are open, as "kind subject detail".
+func (b *bundle) raised() []string {
 	b.t.Helper()
 	open, err := b.Store.View(b.ctx).Alerts(false, "", 200)
 	require.NoError(b.t, err)
@@ -116,7 +116,7 @@ func TestEveryCodeAnswered(t *testing.T) {
 				alerts = []string{"circuit_open all " + reason}
 			}
 			require.Equal(t, code, m.ErrorCode)
-			require.Equal(t, alerts, b.alerts(), code)
+			require.Equal(t, alerts, b.raised(), code)
 			b.expectAfter(code, phone)
 			if class == whatsapp.Sender {
 				n, err := b.Dispatch.CloseCircuit(b.ctx, punchcard.CircuitAll, "Mia")
@@ -126,7 +126,7 @@ func TestEveryCodeAnswered(t *testing.T) {
 				m, run = b.newest(phone)
 				require.Equal(t, punchcard.MessageAccepted, m.Status, "it was held, not lost")
 				require.Equal(t, punchcard.RunLive, run.Status)
-				require.Empty(t, b.alerts())
+				require.Empty(t, b.raised())
 			}
 			b.settleAlerts()
 		}
@@ -187,7 +187,7 @@ func TestEveryCodeByWebhook(t *testing.T) {
 				alerts = []string{"request_refused " + reason + " " + reason}
 			default:
 			}
-			require.Equal(t, alerts, b.alerts(), code)
+			require.Equal(t, alerts, b.raised(), code)
 			require.Equal(t, circuit, b.circuit(), code)
 			if code != 131050 { // the stop ends the request
 				require.Equal(t, punchcard.RunLive, run.Status, code)
@@ -202,8 +202,8 @@ func TestEveryCodeByWebhook(t *testing.T) {
 	})
 }
 
-// tells has a webhook come that says something of the account.
-func (b *bundle) tells(value map[string]any) {
+// accountSays has a webhook come that says something of the account.
+func (b *bundle) accountSays(value map[string]any) {
 	b.t.Helper()
 	b.field("account_update", value)
 }
@@ -219,29 +219,29 @@ func TestCircuit(t *testing.T) {
 			require.NoError(t, err)
 			return int(n)
 		}
-		b.tells(map[string]any{"event": "DISABLED_UPDATE", "ban_info": map[string]any{"waba_ban_state": "DISABLE"}})
+		b.accountSays(map[string]any{"event": "DISABLED_UPDATE", "ban_info": map[string]any{"waba_ban_state": "DISABLE"}})
 		for i := range 5 {
 			b.asks(i)
 		}
 		require.Equal(t, 5, held())
 		require.Empty(t, b.wa.sent)
-		require.Equal(t, []string{"circuit_open all disabled_update"}, b.alerts())
+		require.Equal(t, []string{"circuit_open all disabled_update"}, b.raised())
 		b.advance(48 * time.Hour)
 		require.Equal(t, 5, held(), "nothing probes: an operator or WhatsApp closes it")
-		b.tells(map[string]any{"event": "DISABLED_UPDATE", "ban_info": map[string]any{"waba_ban_state": "REINSTATE"}})
+		b.accountSays(map[string]any{"event": "DISABLED_UPDATE", "ban_info": map[string]any{"waba_ban_state": "REINSTATE"}})
 		require.Len(t, b.wa.sent, 5)
-		require.Empty(t, b.alerts())
+		require.Empty(t, b.raised())
 		require.Zero(t, held())
 		_, err := b.Dispatch.CloseCircuit(b.ctx, punchcard.CircuitAll, "Mia")
 		require.Equal(t, punchcard.CodeConflict, punchcard.CodeOf(err))
 
-		b.tells(map[string]any{"event": "ACCOUNT_RESTRICTION", "restriction_info": []any{
+		b.accountSays(map[string]any{"event": "ACCOUNT_RESTRICTION", "restriction_info": []any{
 			map[string]any{"restriction_type": "RESTRICTED_CUSTOMER_INITIATED_MESSAGING", "expiration": time.Now().Add(72 * time.Hour).Unix()},
 			map[string]any{"restriction_type": "RESTRICTED_ADD_PHONE_NUMBER_ACTION"},
 		}})
 		require.Equal(t, []string{
 			"circuit_open all restricted_customer_initiated_messaging", "account_notice restricted_add_phone_number_action restricted_add_phone_number_action",
-		}, b.alerts())
+		}, b.raised())
 		b.asks(9)
 		b.advance(71 * time.Hour)
 		require.Positive(t, held())
@@ -252,7 +252,7 @@ func TestCircuit(t *testing.T) {
 		b.settleAlerts()
 
 		// A run that was held while it closed is found.
-		b.tells(map[string]any{"event": "ACCOUNT_OFFBOARDED"})
+		b.accountSays(map[string]any{"event": "ACCOUNT_OFFBOARDED"})
 		b.asks(10)
 		require.NoError(t, b.Store.Update(b.ctx, func(tx *store.Tx) error {
 			_, err := tx.CloseCircuit(punchcard.CircuitAll, "Mia")
@@ -270,7 +270,7 @@ func TestCircuitOfMarketing(t *testing.T) {
 	each(t, func(t *testing.T, fresh func(*testing.T) *store.Store) {
 		b := setup(t, fresh(t), coffee())
 		b.join(anna)
-		b.tells(map[string]any{"event": "ACCOUNT_RESTRICTION", "restriction_info": []any{map[string]any{"restriction_type": "RESTRICTED_MARKETING_MESSAGING"}}})
+		b.accountSays(map[string]any{"event": "ACCOUNT_RESTRICTION", "restriction_info": []any{map[string]any{"restriction_type": "RESTRICTED_MARKETING_MESSAGING"}}})
 		b.event(anna, "cart.updated", map[string]any{"cart_id": "c1", "total": 120, "items": []any{}})
 		b.advance(61 * time.Minute)
 		require.Equal(t, []string{"cart_reminder (deferred, marketing_circuit_open)"}, b.messages(anna))
@@ -285,7 +285,7 @@ func TestCircuitOfMarketing(t *testing.T) {
 		require.NoError(t, b.Settle(b.ctx))
 		require.Equal(t, "cart_reminder", b.wa.sent[len(b.wa.sent)-1].Template.Name[:len("cart_reminder")])
 
-		b.tells(map[string]any{"event": "ACCOUNT_RESTRICTION", "restriction_info": []any{map[string]any{"restriction_type": "RESTRICTED_BIZ_INITIATED_MESSAGING"}}})
+		b.accountSays(map[string]any{"event": "ACCOUNT_RESTRICTION", "restriction_info": []any{map[string]any{"restriction_type": "RESTRICTED_BIZ_INITIATED_MESSAGING"}}})
 		before := len(b.wa.sent)
 		b.says(anna, "points")
 		require.Len(t, b.wa.sent, before+1)
@@ -303,10 +303,10 @@ func TestUnknownSendsAreReported(t *testing.T) {
 		first, _ := b.newest(b.asks(1))
 		b.asks(2)
 		b.advance(23 * time.Hour)
-		require.Empty(t, b.alerts())
+		require.Empty(t, b.raised())
 		b.advance(2 * time.Hour)
 		b.advance(2 * time.Hour)
-		require.Equal(t, []string{"unknown_sends  no_status"}, b.alerts())
+		require.Equal(t, []string{"unknown_sends  no_status"}, b.raised())
 		open, err := b.Store.View(b.ctx).Alerts(false, "", 5)
 		require.NoError(t, err)
 		require.EqualValues(t, 2, open[0].Count)
@@ -347,7 +347,7 @@ func TestWhatsAppLimits(t *testing.T) {
 			b.asks(i)
 		}
 		require.Equal(t, []string{"", "", "portfolio_limit"}, []string{reason(0), reason(1), reason(2)})
-		require.Equal(t, []string{"portfolio_limit  used_up"}, b.alerts())
+		require.Equal(t, []string{"portfolio_limit  used_up"}, b.raised())
 		b.field("business_capability_update", map[string]any{"max_daily_conversations_per_business": "TIER_2K"})
 		b.asks(3)
 		require.Empty(t, reason(3), "WhatsApp's own word counts more than the flag")
