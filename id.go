@@ -18,6 +18,7 @@ const (
 	PrefixApproval   = "apr"
 	PrefixKey        = "key"
 	PrefixHandoff    = "hnd"
+	PrefixAdjustment = "adj"
 	PrefixAlert      = "alr"
 )
 

@@ -37,6 +37,7 @@ type Dispatch interface {
 	Templates(ctx context.Context) (*dispatch.TemplateReport, error)
 	PushTemplates(ctx context.Context, book dispatch.TemplateBook, p *rules.Program) (*dispatch.TemplateReport, error)
 	Decide(ctx context.Context, id string, approve bool, by, note string) (*punchcard.Approval, error)
+	Adjust(ctx context.Context, customer string, a dispatch.Adjustment) (bool, error)
 }
 
 // Options are what an API is made of. Store, Dispatch and Catalog are required.

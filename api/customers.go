@@ -127,12 +127,13 @@ type PointsBody struct {
 	Balance  int64 `json:"balance" doc:"What can be spent"`
 	Pending  int64 `json:"pending" doc:"Earned, not yet to be spent"`
 	Held     int64 `json:"held" doc:"Set aside for a redemption"`
-	Earned   int64 `json:"earned" doc:"All that was ever earned"`
+	Debt     int64 `json:"debt" doc:"What is owed: it was taken back and was not there. What can be spent next pays it first"`
+	Earned   int64 `json:"earned" doc:"All that was ever earned, less what was taken back"`
 	Expiring int64 `json:"expiring" doc:"Of the balance, what expires within 30 days"`
 }
 
 func pointsOf(p store.PointsNow) PointsBody {
-	return PointsBody{Balance: p.Available, Pending: p.Pending, Held: p.Held, Earned: p.Earned, Expiring: p.Expiring}
+	return PointsBody{Balance: p.Available, Pending: p.Pending, Held: p.Held, Debt: p.Debt, Earned: p.Earned, Expiring: p.Expiring}
 }
 
 func itemOf(view *store.Tx, c *punchcard.Customer) (CustomerItem, error) {
@@ -409,9 +410,9 @@ func (s *server) customerConsents(ctx context.Context, in *customerList) (*outpu
 
 type ledgerItem struct {
 	ID     int64                   `json:"id"`
-	Kind   punchcard.LedgerKind    `json:"kind" enum:"earn,mature,hold,capture,release,expire"`
-	From   punchcard.PointsAccount `json:"from" enum:"outside,pending,available,held"`
-	To     punchcard.PointsAccount `json:"to" enum:"outside,pending,available,held"`
+	Kind   punchcard.LedgerKind    `json:"kind" enum:"earn,mature,hold,capture,release,expire,reverse,repay,adjust,merge"`
+	From   punchcard.PointsAccount `json:"from" enum:"outside,pending,available,held,debt"`
+	To     punchcard.PointsAccount `json:"to" enum:"outside,pending,available,held,debt"`
 	Points int64                   `json:"points"`
 	Ref    string                  `json:"ref" doc:"What it was for: an event, a grant"`
 	At     time.Time               `json:"at"`

@@ -60,6 +60,8 @@ func (s *server) routes() []route {
 		{get, "/v1/customers/{ref}/messages", needsKey, "listMessages", tagCustomers, "List a customer's messages, newest first", with(s, s.customerMessages), options{}},
 		{get, "/v1/customers/{ref}/consents", needsKey, "listConsents", tagCustomers, "List a customer's consent log with its evidence, oldest first", with(s, s.customerConsents), options{}},
 		{get, "/v1/customers/{ref}/points", needsKey, "listPoints", tagCustomers, "Look at a customer's points and their ledger, oldest first", with(s, s.customerPoints), options{}},
+		{get, "/v1/customers/{ref}/points/statement", needsKey, "pointsStatement", tagCustomers, "What happened to a customer's points, in plain words, oldest first", with(s, s.pointsStatement), options{}},
+		{post, "/v1/customers/{ref}/points/adjust", needsKey, "adjustPoints", tagCustomers, "Give a customer points, or take them", with(s, s.adjustPoints), aboutAdjust},
 		{get, "/v1/customers/{ref}/grants", needsKey, "listGrants", tagCustomers, "List a customer's rewards, newest first", with(s, s.customerGrants), options{}},
 
 		{post, "/v1/customers/{ref}/merge", needsKey, "mergeCustomer", tagCustomers, "Merge a customer into another who is the same person", with(s, s.merge), aboutMerge},
