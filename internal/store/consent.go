@@ -42,7 +42,11 @@ func (tx *Tx) AddConsent(e *punchcard.ConsentEntry) error {
 
 // topicLog reads what the standing on an entry's topic depends on: the topic's log, and what the customer said of everything.
 func (tx *Tx) topicLog(e *punchcard.ConsentEntry) ([]punchcard.ConsentEntry, error) {
-	return list[punchcard.ConsentEntry](tx.db.Where("customer_id IN (?) AND (topic = ? OR everything)", tx.kin(e.CustomerID), e.Topic))
+	kin, err := tx.kin(e.CustomerID)
+	if err != nil {
+		return nil, err
+	}
+	return list[punchcard.ConsentEntry](tx.db.Where("customer_id IN ? AND (topic = ? OR everything)", kin, e.Topic))
 }
 
 // outweighed tells whether a grant is older than a stop of its topic or of everything, or answers a question from before one.
@@ -83,7 +87,11 @@ func (tx *Tx) Consent(id int64) (*punchcard.ConsentEntry, error) {
 
 // Consents lists a customer's consent log after an id, in the order of recording, with those of customers who were merged into them.
 func (tx *Tx) Consents(customer string, after int64, limit int) ([]punchcard.ConsentEntry, error) {
-	return list[punchcard.ConsentEntry](tx.db.Where("customer_id IN (?) AND id > ?", tx.kin(customer), after).Order("id").Limit(limit))
+	kin, err := tx.kin(customer)
+	if err != nil {
+		return nil, err
+	}
+	return list[punchcard.ConsentEntry](tx.db.Where("customer_id IN ? AND id > ?", kin, after).Order("id").Limit(limit))
 }
 
 // AllConsents lists everyone's consent log after an id, in the order of recording.

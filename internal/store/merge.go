@@ -6,8 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"gorm.io/gorm"
-
 	"punchcard"
 )
 
@@ -21,10 +19,17 @@ var mergedTables = map[string]string{
 	"ledger_entries": "stays: never changed, read with the survivor's", "consent_entries": "stays: never changed, read with the survivor's",
 }
 
-// kin are the ids of a customer and of all who were merged into them, as a subquery.
-func (tx *Tx) kin(customer string) *gorm.DB {
-	return tx.db.Session(&gorm.Session{NewDB: true}).Raw(`WITH RECURSIVE kin (id) AS (
-		SELECT CAST(? AS text) UNION ALL SELECT c.id FROM customers c JOIN kin ON c.merged_into = kin.id) SELECT id FROM kin`, customer)
+// kin are the ids of a customer and of all who were merged into them.
+func (tx *Tx) kin(customer string) ([]string, error) {
+	ids := []string{customer}
+	for last := ids; ; {
+		var more []string
+		err := tx.db.Model(&punchcard.Customer{}).Where("merged_into IN ?", last).Order("id").Pluck("id", &more).Error
+		if err != nil || len(more) == 0 {
+			return ids, err
+		}
+		ids, last = append(ids, more...), more
+	}
 }
 
 // LockToMerge locks two customers in the order of their ids, and answers the older first: the one who stays, if it is not said
@@ -242,8 +247,12 @@ func (tx *Tx) mergeStandings(into, from string, before [2]map[string]punchcard.C
 			}
 		}
 	}
+	kin, err := tx.kin(into)
+	if err != nil {
+		return err
+	}
 	for _, topic := range slices.Sorted(maps.Keys(topics)) {
-		log, err := list[punchcard.ConsentEntry](tx.db.Where("customer_id IN (?) AND topic = ?", tx.kin(into), topic))
+		log, err := list[punchcard.ConsentEntry](tx.db.Where("customer_id IN ? AND topic = ?", kin, topic))
 		if err != nil {
 			return err
 		}

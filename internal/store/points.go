@@ -366,5 +366,9 @@ func (tx *Tx) endHold(grant *punchcard.Grant, kind punchcard.LedgerKind, status 
 
 // Ledger lists a customer's ledger after an id, oldest first, with those of customers who were merged into them.
 func (tx *Tx) Ledger(customer string, after int64, limit int) ([]punchcard.LedgerEntry, error) {
-	return list[punchcard.LedgerEntry](tx.db.Where("customer_id IN (?) AND id > ?", tx.kin(customer), after).Order("id").Limit(limit))
+	kin, err := tx.kin(customer)
+	if err != nil {
+		return nil, err
+	}
+	return list[punchcard.LedgerEntry](tx.db.Where("customer_id IN ? AND id > ?", kin, after).Order("id").Limit(limit))
 }
