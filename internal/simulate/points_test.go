@@ -110,3 +110,84 @@ func TestRefund(t *testing.T) {
 		}
 	})
 }
+
+// pointsProgram is a journey for each event that time raises of points.
+func pointsProgram() map[string]string {
+	return map[string]string{
+		"journeys/matured.yaml":  "journey: matured\npurpose: service\nenter:\n  - {on: points.matured}\nsteps:\n  - label: matured\n",
+		"journeys/expiring.yaml": "journey: expiring\npurpose: service\nenter:\n  - {on: points.expiring}\nsteps:\n  - label: expiring\n",
+		"journeys/expired.yaml":  "journey: expired\npurpose: service\nenter:\n  - {on: points.expired}\nsteps:\n  - label: expired\n",
+	}
+}
+
+// Time raises what it does to points, each once; a tier is kept for its grace and falls level by level.
+func TestTimePasses(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, fresh func(*testing.T) *store.Store) {
+		b := setup(t, fresh(t), with(pointsProgram()))
+		b.join(anna)
+		tier := func() string {
+			a, err := b.Store.View(b.ctx).Account(b.customer(anna).ID)
+			require.NoError(t, err)
+			return a.Tier
+		}
+		labels := func() []string { return b.customer(anna).Labels }
+		b.order("o1", 2100)
+		require.Equal(t, "gold", tier())
+		require.Empty(t, labels())
+		b.advance(14 * day)
+		require.Equal(t, []string{"matured"}, labels())
+		b.advance(322 * day) // 336: 29 days before they expire
+		require.Equal(t, []string{"expiring", "matured"}, labels())
+		b.advance(28 * day)
+		require.EqualValues(t, 2100, b.points(anna).Available)
+		b.advance(2 * day) // 366: the window of a year is over for the order
+		require.Equal(t, []string{"expired", "expiring", "matured"}, labels())
+		require.EqualValues(t, 0, b.points(anna).Available)
+		require.Equal(t, "gold", tier(), "it is kept for its grace")
+		b.advance(30 * day)
+		require.Equal(t, "silver", tier(), "one level")
+		b.advance(30 * day)
+		require.Equal(t, "bronze", tier())
+		b.advance(100 * day)
+		require.Equal(t, "bronze", tier())
+	})
+}
+
+// An order that was refunded counts no more; a milestone that was rewarded is not raised again.
+func TestMilestonesAndRefunds(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, fresh func(*testing.T) *store.Store) {
+		b := setup(t, fresh(t), coffee())
+		b.join(anna)
+		reached := func() (n int) {
+			for _, o := range b.outcomes(anna) {
+				if len(o) > 9 && o[:9] == "milestone" {
+					n++
+				}
+			}
+			return n
+		}
+		b.order("o1", 10)
+		require.Equal(t, 1, reached(), "the first order")
+		b.refund("o1", 10)
+		times := func() float64 {
+			n, err := b.Store.View(b.ctx).Total(b.customer(anna).ID, "order.placed", "", 0)
+			require.NoError(t, err)
+			return n
+		}
+		require.Zero(t, times())
+		b.order("o2", 10)
+		require.Equal(t, 1, reached(), "the first order was rewarded")
+		for i := range 3 {
+			b.order(fmt.Sprint("p", i), 10)
+		}
+		require.EqualValues(t, 4, times())
+		require.Equal(t, 1, reached())
+		b.order("o6", 10)
+		require.Equal(t, 2, reached(), "the fifth that counts")
+		b.refund("o6", 10)
+		b.order("o7", 10)
+		require.Equal(t, 2, reached())
+	})
+}
