@@ -10,7 +10,10 @@ import (
 )
 
 // Keyword is the keyword that a whole message stands for, whatever its case, accents, punctuation, spaces and shades of
-// emoji: "ja!", " Yes. ", "👍🏽". A message that only contains a keyword is none.
+// emoji: "ja!", " Yes. ", "👍🏽". Emoji beside words say nothing ("Ja 😊"), unless they stand for another keyword ("Yes 👎").
+//
+// A message that only contains a keyword is none: "yes please" is YES where the program lists those words, and otherwise no
+// answer. Consent is not guessed.
 func (p *Program) Keyword(text string) (name string, ok bool) {
 	if len(text) > maxString {
 		return "", false
@@ -19,14 +22,48 @@ func (p *Program) Keyword(text string) (name string, ok bool) {
 	if heard == "" {
 		return "", false
 	}
+	if name := p.keyword(heard); name != "" {
+		return name, true
+	}
+	said, beside := apart(heard)
+	if said == "" || beside == "" {
+		return "", false
+	}
+	name = p.keyword(said)
+	for _, emoji := range strings.Fields(beside) {
+		if other := p.keyword(emoji); other != "" && other != name {
+			return "", false
+		}
+	}
+	return name, name != ""
+}
+
+// keyword is the keyword of a plain message, or "".
+func (p *Program) keyword(heard string) string {
 	for _, k := range p.Keywords {
 		for _, word := range k.Words {
 			if plainMessage(word) == heard {
-				return k.Name, true
+				return k.Name
 			}
 		}
 	}
-	return "", false
+	return ""
+}
+
+// apart takes a plain message apart: into its words, and the emoji beside them.
+func apart(heard string) (said, beside string) {
+	var words, emoji strings.Builder
+	for _, r := range heard {
+		switch {
+		case unicode.Is(unicode.So, r):
+			words.WriteByte(' ')
+			emoji.WriteRune(r)
+			emoji.WriteByte(' ')
+		default:
+			words.WriteRune(r)
+		}
+	}
+	return strings.Join(strings.Fields(words.String()), " "), emoji.String()
 }
 
 // keywordStop is the keyword that every program has.
@@ -40,7 +77,7 @@ func (p *Program) StopsTopic(text string) (topic string, ok bool) {
 	if len(text) > maxString {
 		return "", false
 	}
-	heard := plainMessage(text)
+	heard, _ := apart(plainMessage(text))
 	for _, k := range p.Keywords {
 		if k.Name != keywordStop {
 			continue
@@ -147,8 +184,18 @@ func plainMessage(text string) string {
 		case unicode.In(r, unicode.Mn, unicode.P, unicode.Sk, unicode.Cf):
 			// accents and variation selectors, punctuation, skin tones, joiners
 		default:
-			b.WriteRune(unicode.ToLower(r))
+			r = unicode.ToLower(r)
+			if plain, ok := plainLetters[r]; ok {
+				b.WriteString(plain)
+			} else {
+				b.WriteRune(r)
+			}
 		}
 	}
 	return strings.Join(strings.Fields(b.String()), " ")
+}
+
+// plainLetters are those that a keyboard without them writes otherwise, and that are no letter with an accent to Unicode.
+var plainLetters = map[rune]string{
+	'æ': "ae", 'œ': "oe", 'ø': "o", 'ß': "ss", 'ł': "l", 'đ': "d", 'ð': "d", 'þ': "th", 'ı': "i",
 }

@@ -172,12 +172,13 @@ func (r *routing) mayAsk(s punchcard.ConsentState, own bool) bool {
 
 // Sources of an entry in the consent log that are no event's name.
 const (
-	sourceStop       = "stop"                 // a STOP word
-	sourceStopList   = "stop.list"            // a row of the list of topics
-	sourceKeepList   = "keep.list"            // a row of the list that is offered after a stop
-	sourcePreference = "whatsapp.preferences" // what the customer set in WhatsApp itself
-	source131050     = "whatsapp.131050"      // WhatsApp refused marketing to them
-	sourceLink       = "link."                // and the link's name
+	sourceStop        = "stop"                 // a STOP word
+	sourceStopList    = "stop.list"            // a row of the list of topics
+	sourceKeepList    = "keep.list"            // a row of the list that is offered after a stop
+	sourcePreference  = "whatsapp.preferences" // what the customer set in WhatsApp itself
+	source131050      = "whatsapp.131050"      // WhatsApp refused marketing to them
+	sourceUnsubscribe = "unsubscribe"          // the page to unsubscribe, or one click
+	sourceLink        = "link."                // and the link's name
 )
 
 // saidStop revokes what the customer has said stop to, nil topics for everything, and confirms it once. listed is our message

@@ -52,6 +52,10 @@ func (f *Fence) Stop(ctx context.Context, tx *store.Tx, p *rules.Program, c *pun
 	for _, topic := range topics {
 		entry := s.ConsentEntry
 		entry.CustomerID, entry.Topic, entry.Standing, entry.Everything = c.ID, topic, punchcard.StandingRevoked, everything
+		if everything && s.ImportKey != nil {
+			key := *s.ImportKey + "/" + topic // one line of an import becomes a line for each topic
+			entry.ImportKey = &key
+		}
 		if err := tx.AddConsent(&entry); err != nil {
 			return false, err
 		}

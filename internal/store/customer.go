@@ -357,6 +357,11 @@ func (tx *Tx) IdentityHistory(customer string) ([]punchcard.Identity, error) {
 	return list[punchcard.Identity](tx.db.Where("customer_id = ?", customer).Order("created_at, kind, value"))
 }
 
+// IdentitiesOf lists the names of some customers, oldest first.
+func (tx *Tx) IdentitiesOf(customers []string) ([]punchcard.Identity, error) {
+	return list[punchcard.Identity](tx.db.Where("customer_id IN ? AND retired_at IS NULL", customers).Order("customer_id, created_at, kind, value"))
+}
+
 // CustomersAfter lists customers by id for paging, without those who turned out to be others.
 func (tx *Tx) CustomersAfter(after string, limit int) ([]punchcard.Customer, error) {
 	return list[punchcard.Customer](tx.db.Where("id > ? AND merged_into IS NULL", after).Order("id").Limit(limit))

@@ -31,6 +31,19 @@ func (tx *Tx) MessageByWamid(wamid string) (*punchcard.Message, error) {
 	return one[punchcard.Message](tx.db.Where("wamid = ?", wamid))
 }
 
+// TextsOf reads the texts of messages by the ids that WhatsApp knows them by. One that is not there has none.
+func (tx *Tx) TextsOf(wamids []string) (map[string]string, error) {
+	texts := make(map[string]string, len(wamids))
+	if len(wamids) == 0 {
+		return texts, nil
+	}
+	rows, err := list[punchcard.Message](tx.db.Select("wamid", "text").Where("wamid IN ?", wamids))
+	for _, m := range rows {
+		texts[*m.Wamid] = m.Text
+	}
+	return texts, err
+}
+
 // MessageOfEffect reads the outbound message of a run's effect, or nil.
 func (tx *Tx) MessageOfEffect(run string, step int) (*punchcard.Message, error) {
 	return one[punchcard.Message](tx.db.Where("run_id = ? AND step = ? AND direction = 'out'", run, step))
