@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -31,6 +32,13 @@ type Dispatch interface {
 	Resume(ctx context.Context, journey string) (int, error)
 	RequestRedemption(ctx context.Context, customer, reward, request string) (*punchcard.Redemption, error)
 	Capture(ctx context.Context, code string) (*punchcard.Grant, error)
+	Revoke(ctx context.Context, in dispatch.Revocation) (standings map[string]punchcard.ConsentState, changed bool, err error)
+	ImportConsents(ctx context.Context, file io.Reader, by string, dryRun bool, report func(dispatch.ImportLine) error) (dispatch.ImportTotals, error)
+	ExportConsents(ctx context.Context, customer string, to io.Writer) error
+	ConsentStory(ctx context.Context, customer string) (*dispatch.ConsentStory, error)
+	UnsubscribePage(ctx context.Context, token string) (*dispatch.Unsubscribing, error)
+	Unsubscribe(ctx context.Context, token string) (*dispatch.Unsubscribing, error)
+	Links(ctx context.Context) ([]dispatch.WayIn, error)
 	CloseHandoff(ctx context.Context, id, by string) (*punchcard.Handoff, error)
 	CloseCircuit(ctx context.Context, scope punchcard.CircuitScope, by string) (int, error)
 	CloseAlert(ctx context.Context, id, by string) (*punchcard.Alert, error)
@@ -117,7 +125,7 @@ func build(o Options) built {
 	// would make a space of a plus.
 	engine.UseRawPath = true
 	engine.UnescapePathValues = false
-	engine.Use(s.observe, s.rescue, unescape, guard, s.authenticate(table), s.once(table))
+	engine.Use(s.observe, s.rescue, unescape, s.guard(table), s.authenticate(table), s.once(table))
 	engine.NoRoute(func(c *gin.Context) {
 		writeProblem(c, newProblem(errNoRoute))
 	})

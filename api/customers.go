@@ -371,43 +371,6 @@ func (s *server) customerMessages(ctx context.Context, in *customerList) (*outpu
 	})), nil
 }
 
-type consentItem struct {
-	ID              int64              `json:"id"`
-	Topic           string             `json:"topic"`
-	Standing        punchcard.Standing `json:"standing" enum:"requested,granted,refused,revoked,expired"`
-	At              time.Time          `json:"at"`
-	Source          string             `json:"source" doc:"What brought it about: the name of an event, reply, stop"`
-	Wording         string             `json:"wording" doc:"What the customer was shown"`
-	WordingLanguage string             `json:"wording_language"`
-	WordingVersion  string             `json:"wording_version"`
-	MessageID       string             `json:"message_id" doc:"Our message that showed it"`
-	ReplyID         string             `json:"reply_id" doc:"The wamid of the customer's answer"`
-	EventID         string             `json:"event_id"`
-	RunID           string             `json:"run_id"`
-}
-
-func (s *server) customerConsents(ctx context.Context, in *customerList) (*output[list[consentItem]], error) {
-	c, err := s.resolve(ctx, in.Ref)
-	if err != nil {
-		return nil, err
-	}
-	after, err := in.afterNumber()
-	if err != nil {
-		return nil, err
-	}
-	rows, err := s.Store.View(ctx).Consents(c.ID, after, in.Limit+1)
-	if err != nil {
-		return nil, err
-	}
-	id := func(e punchcard.ConsentEntry) string { return strconv.FormatInt(e.ID, 10) }
-	return answer(paged(rows, in.Limit, id, func(e punchcard.ConsentEntry) consentItem {
-		return consentItem{
-			ID: e.ID, Topic: e.Topic, Standing: e.Standing, At: e.At, Source: e.Source, Wording: e.Wording, WordingLanguage: e.WordingLanguage,
-			WordingVersion: e.WordingVersion, MessageID: e.MessageID, ReplyID: e.ReplyID, EventID: e.EventID, RunID: e.RunID,
-		}
-	})), nil
-}
-
 type ledgerItem struct {
 	ID     int64                   `json:"id"`
 	Kind   punchcard.LedgerKind    `json:"kind" enum:"earn,mature,hold,capture,release,expire,reverse,repay,adjust,merge"`

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"reflect"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -33,6 +34,7 @@ const (
 const (
 	tagEvents      = "Events"
 	tagCustomers   = "Customers"
+	tagConsents    = "Consents"
 	tagRuns        = "Runs"
 	tagRedemptions = "Redemptions"
 	tagApprovals   = "Approvals"
@@ -58,7 +60,12 @@ func (s *server) routes() []route {
 		{get, "/v1/customers/{ref}", needsKey, "getCustomer", tagCustomers, "Look at a customer", with(s, s.customer), options{}},
 		{get, "/v1/customers/{ref}/runs", needsKey, "listRuns", tagCustomers, "List a customer's runs, newest first", with(s, s.customerRuns), options{}},
 		{get, "/v1/customers/{ref}/messages", needsKey, "listMessages", tagCustomers, "List a customer's messages, newest first", with(s, s.customerMessages), options{}},
-		{get, "/v1/customers/{ref}/consents", needsKey, "listConsents", tagCustomers, "List a customer's consent log with its evidence, oldest first", with(s, s.customerConsents), options{}},
+		{get, "/v1/customers/{ref}/consents", needsKey, "listConsents", tagConsents, "List a customer's consent log with its evidence, oldest first", with(s, s.customerConsents), aboutConsents},
+		{post, "/v1/customers/{ref}/consents/revoke", needsKey, "revokeConsents", tagConsents, "Revoke consent in a customer's name", with(s, s.revokeConsents), aboutRevoke},
+		{post, "/v1/consents/import", needsKey, "importConsents", tagConsents, "Take over consents that were given elsewhere", with(s, s.importConsents), aboutImport},
+		{get, "/v1/consents/export", needsKey, "exportConsents", tagConsents, "Everyone's consent log", with(s, s.exportConsents), aboutExport},
+		{get, "/v1/links", needsKey, "listLinks", tagConsents, "List the program's links, each a way in", with(s, s.links), options{}},
+		{get, "/v1/links/{link}/qr", needsKey, "getLinkQR", tagConsents, "A link's QR code", with(s, s.linkQR), aboutQR},
 		{get, "/v1/customers/{ref}/points", needsKey, "listPoints", tagCustomers, "Look at a customer's points and their ledger, oldest first", with(s, s.customerPoints), options{}},
 		{get, "/v1/customers/{ref}/points/statement", needsKey, "pointsStatement", tagCustomers, "What happened to a customer's points, in plain words, oldest first", with(s, s.pointsStatement), options{}},
 		{post, "/v1/customers/{ref}/points/adjust", needsKey, "adjustPoints", tagCustomers, "Give a customer points, or take them", with(s, s.adjustPoints), aboutAdjust},
@@ -94,6 +101,9 @@ func (s *server) routes() []route {
 		{get, "/v1/templates", needsKey, "listTemplates", tagProgram, "List its templates, and how they stand with WhatsApp", with(s, s.templates), options{about: aboutTemplates}},
 		{post, "/v1/templates/push", needsKey, "pushTemplates", tagProgram, "Submit what WhatsApp does not have yet", with(s, s.pushTemplates), options{about: aboutPush}},
 
+		{get, "/u/{token}", public, "unsubscribe", tagConsents, "The page to unsubscribe", with(s, s.unsubscribe), aboutUnsubscribe},
+		{post, "/u/{token}", public, "unsubscribed", tagConsents, "Unsubscribe", with(s, s.unsubscribed), aboutUnsubscribed},
+
 		{get, pathWebhook, public, "verifyWebhook", tagWhatsApp, "WhatsApp's handshake", with(s, s.handshake), aboutHandshake},
 		{post, pathWebhook, public, "receiveWebhook", tagWhatsApp, "Receive what WhatsApp has to say", with(s, s.webhook), aboutWebhook},
 		{get, "/v1/webhooks/parked", needsKey, "listParkedWebhooks", tagWhatsApp, "List webhooks that could not be taken over whole, oldest first", with(s, s.parkedWebhooks), options{}},
@@ -126,6 +136,9 @@ type options struct {
 	about      string
 	example    string                             // of the body, as JSON
 	media      string                             // of an answer that is no JSON of ours
+	answers    reflect.Type                       // of an answer that is written by hand
+	consumes   string                             // the media type of a body that is read as it comes
+	long       bool                               // it may take minutes, and its body may be as long as it will
 	body       func(r huma.Registry) *huma.Schema // of a body that the handler reads by itself
 }
 
@@ -174,6 +187,12 @@ func (s *server) operation(r route, registry huma.Registry) huma.Operation {
 	}
 	if r.media != "" {
 		op.Responses["200"] = &huma.Response{Content: map[string]*huma.MediaType{r.media: {Schema: &huma.Schema{Type: huma.TypeString}}}}
+	}
+	if r.answers != nil {
+		op.Responses["200"] = &huma.Response{Content: map[string]*huma.MediaType{"application/json": {Schema: huma.SchemaFromType(registry, r.answers)}}}
+	}
+	if r.consumes != "" {
+		op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{r.consumes: {Schema: &huma.Schema{Type: huma.TypeString}}}}
 	}
 	if r.body != nil {
 		op.SkipValidateBody = true
@@ -269,7 +288,7 @@ func (s *server) humaConfig() huma.Config {
 		"apiKey": {Type: "apiKey", In: "header", Name: "X-API-Key"},
 	}
 	config.Tags = []*huma.Tag{
-		{Name: tagEvents}, {Name: tagCustomers}, {Name: tagRuns}, {Name: tagRedemptions}, {Name: tagApprovals}, {Name: tagSending}, {Name: tagProgram},
+		{Name: tagEvents}, {Name: tagCustomers}, {Name: tagConsents}, {Name: tagRuns}, {Name: tagRedemptions}, {Name: tagApprovals}, {Name: tagSending}, {Name: tagProgram},
 		{Name: tagWhatsApp}, {Name: tagServer},
 	}
 	format := huma.DefaultJSONFormat

@@ -117,14 +117,27 @@ func unescape(c *gin.Context) {
 var errNoRoute = punchcard.Errorf(punchcard.CodeNotFound, "there is nothing at this address; see /docs").Because("no_route")
 
 // guard sets what every answer says about itself, and bounds the time of the work.
-func guard(c *gin.Context) {
+func (s *server) guard(table map[string]route) gin.HandlerFunc {
+	return func(c *gin.Context) { guard(c, table[c.Request.Method+" "+c.FullPath()].long) }
+}
+
+// longTimeout bounds the work on a request that may take long.
+const longTimeout = 30 * time.Minute
+
+func guard(c *gin.Context, long bool) {
 	h := c.Writer.Header()
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Content-Security-Policy", contentPolicy)
 	h.Set("Cache-Control", "no-store")
-	ctx, cancel := context.WithTimeout(c.Request.Context(), requestTimeout)
+	limit := requestTimeout
+	if long {
+		limit = longTimeout
+		// A server that lets no deadline be moved keeps its own.
+		_ = http.NewResponseController(c.Writer).SetReadDeadline(time.Now().Add(limit))
+	}
+	ctx, cancel := context.WithTimeout(c.Request.Context(), limit)
 	defer cancel()
 	c.Request = c.Request.WithContext(ctx)
 	if c.Request.Body != nil && c.Request.ContentLength != 0 {

@@ -43,7 +43,7 @@ var operatorWords = map[string]bool{
 
 // reservedWords cannot name a parameter or what `as` binds: they stand for something else already. Operator words beside.
 var reservedWords = map[string]bool{
-	"customer": true, "points": true, "program": true, "now": true, "entry": true, "event": true, "collected": true,
+	"customer": true, "points": true, "program": true, "now": true, unsubscribeName: true, "entry": true, "event": true, "collected": true,
 	"segment": true, "consent": true, "times": true, "total": true, "latest": true, "days": true, "first": true, "default": true,
 	"anniversary": true, "years": true, "weekday": true,
 }

@@ -21,6 +21,9 @@ type Env struct {
 	// Latest is the newest event's properties as Schema.Decode gives them; nil when there is none.
 	Latest func(event string) (map[string]any, error)
 
+	// Unsubscribe is the address of the page on which the customer can stop; "" where there is none.
+	Unsubscribe func() (string, error)
+
 	Entry     map[string]any            // the properties of the event that started the run, as Schema.Decode gives them
 	Original  map[string]any            // those of the event that it undoes
 	Event     map[string]any            // those of the event that has just come

@@ -121,6 +121,11 @@ func (e *Expr) Value(env *Env) (value any, err error) {
 		}
 	}()
 	ev.all = ev.vars()
+	if e.names[unsubscribeName] {
+		if ev.all[unsubscribeName], err = ev.unsubscribe(); err != nil {
+			return nil, &EvalError{Where: e.Where, Kind: "a lookup failed", cause: err}
+		}
+	}
 	value, err = expr.Run(e.program, ev.all)
 	switch {
 	case ev.err != nil:

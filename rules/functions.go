@@ -165,6 +165,7 @@ func (ev *evaluation) vars() map[string]any {
 		"name": p.Name, "business": p.Business, "privacy_url": p.PrivacyURL, "currency": p.Currency, "language": p.Language,
 	}
 	vars["now"] = env.Now.In(env.zone())
+	vars[unsubscribeName] = ""
 	vars["entry"], vars["event"], vars["collected"] = env.Entry, env.Event, env.Collected
 	if env.Original != nil { // elsewhere a parameter, or what as bound, may have this name
 		vars["original"] = env.Original
@@ -172,6 +173,17 @@ func (ev *evaluation) vars() map[string]any {
 	vars[segmentFunction] = ev.segment
 	vars["consent"], vars["times"], vars["total"], vars["latest"] = ev.consent, ev.times, ev.total, ev.latest
 	return vars
+}
+
+// unsubscribeName is the address at which the customer can stop everything. It is made only for an expression that names it.
+const unsubscribeName = "unsubscribe_url"
+
+// unsubscribe is that address; "" where the deployment has no address of its own.
+func (ev *evaluation) unsubscribe() (string, error) {
+	if ev.env.Unsubscribe == nil {
+		return "", nil
+	}
+	return ev.env.Unsubscribe()
 }
 
 var errNoLookup = fmt.Errorf("this place has no such facts")

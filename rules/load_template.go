@@ -56,6 +56,7 @@ func (c *checker) template(name string, n *node) *Template {
 	t.AsksConsent = c.boolean(n.get("asks_consent"))
 	sc := scope{vars: map[string]FieldType{
 		"customer": c.customerType(), "points": pointsType, "program": programType, "now": {Kind: TypeTime},
+		unsubscribeName: {Kind: TypeString},
 	}}
 	sc.param = func(param string) bool {
 		// What looks like a misspelt name is more likely one than a parameter.

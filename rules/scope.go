@@ -75,7 +75,7 @@ func (c *checker) scope() scope {
 		segments = append(segments, fieldOf(name, TypeBool))
 	}
 	return scope{lookups: true, vars: map[string]FieldType{
-		"customer": c.customerType(), "points": pointsType, "program": programType, "now": {Kind: TypeTime},
+		"customer": c.customerType(), "points": pointsType, "program": programType, "now": {Kind: TypeTime}, unsubscribeName: {Kind: TypeString},
 		"segment": record(segments...),
 	}}
 }

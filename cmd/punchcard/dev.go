@@ -222,6 +222,10 @@ func (d *dev) openStore(ctx context.Context) error {
 	s.UseClock(clock)
 	d.Speed = clock.Speed
 	d.store, d.fence = s, fence.New(s)
+	here := customerFlags{PublicURL: "http://" + d.api.Addr().String(), WhatsappNumber: devBusinessPhone}
+	if err := here.keep(ctx, s); err != nil {
+		return err
+	}
 	if err := d.keepProgram(ctx); err != nil {
 		return err
 	}

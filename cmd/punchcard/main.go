@@ -30,6 +30,8 @@ type cli struct {
 	Circuit   circuitCmd   `cmd:"" help:"Look at what WhatsApp says of the account, and let held sends go on."`
 	EndRuns   endRunsCmd   `cmd:"" name:"end-runs" help:"End the live runs of old versions of the program."`
 	Points    pointsCmd    `cmd:"" help:"Adjust a customer's points, and show what happened to them."`
+	Consents  consentsCmd  `cmd:"" help:"Import, export and revoke consents."`
+	Links     linksCmd     `cmd:"" help:"List the program's links, and make their QR codes."`
 	Keys      keysCmd      `cmd:"" help:"Make, list and revoke keys to the API."`
 	Phone     phoneCmd     `cmd:"" help:"Run the WhatsApp simulator with its phone page alone."`
 	Version   versionCmd   `cmd:"" help:"Say which version this is."`

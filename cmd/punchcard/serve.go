@@ -19,6 +19,7 @@ type serveCmd struct {
 	webhookFlags
 	accountFlags
 	watchFlags
+	customerFlags
 
 	TemporalUI string `name:"temporal-ui" default:"http://localhost:8233" help:"Address of the Temporal UI, for links."`
 	Listen     string `default:":8080" help:"Address of the API and the webhook."`
@@ -33,6 +34,9 @@ func (c serveCmd) Run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	s.LogAlerts(log)
+	if err := c.keep(ctx, s); err != nil {
+		return err
+	}
 	tc, err := c.dial(ctx, log)
 	if err != nil {
 		return err

@@ -63,7 +63,7 @@ var means = map[string]string{
 	"points.balance": "what can be spent now", "points.earned": "all that was ever earned, spent or not, less what was taken back",
 	"points.pending": "earned, and not to be spent yet", "points.expiring": "of the balance, what expires within 30 days",
 	"program.name": "program", "program.business": "business", "program.privacy_url": "privacy_url", "program.currency": "currency", "program.language": "language",
-	"now": "the moment, in the customer's time zone", "segment.lapsed": "one for each segment: whether the customer is in it",
+	"now": "the moment, in the customer's time zone", "unsubscribe_url": "the page on which the customer can stop; nothing without --public-url", "segment.lapsed": "one for each segment: whether the customer is in it",
 	"customer.first_name": "and every other declared attribute",
 }
 

@@ -64,6 +64,10 @@ var (
 	rowEverything = map[string]string{"en": "Everything", "da": "Alt"}
 )
 
+func businessIn(words, business string) string {
+	return strings.ReplaceAll(words, "{business}", business)
+}
+
 func ownWords(kind, language, fallback, business string, balance int64) string {
 	return strings.NewReplacer("{business}", business, "{balance}", strconv.FormatInt(balance, 10)).
 		Replace(inLanguage(own[kind], language, fallback))

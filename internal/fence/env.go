@@ -88,6 +88,7 @@ func (s Scene) facts() (*rules.Env, error) {
 			}
 			return decode(p, event, e.Properties), nil
 		},
+		Unsubscribe: func() (string, error) { return UnsubscribeURL(tx, c.ID) },
 	}, nil
 }
 
