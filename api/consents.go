@@ -96,10 +96,11 @@ const stylePolicy = "default-src 'none'; style-src 'unsafe-inline'; form-action 
 // stream answers with what write writes. An answer that breaks off half-way breaks its connection off: it must not look whole.
 func (s *server) stream(contentType string, write func(ctx context.Context, w io.Writer) error) *huma.StreamResponse {
 	return &huma.StreamResponse{Body: func(hc huma.Context) {
-		hc.SetHeader("Content-Type", contentType)
 		if contentType == htmlType {
+			contentType += "; charset=utf-8"
 			hc.SetHeader("Content-Security-Policy", stylePolicy)
 		}
+		hc.SetHeader("Content-Type", contentType)
 		if err := write(hc.Context(), hc.BodyWriter()); err != nil {
 			s.Log.ErrorContext(hc.Context(), "an answer broke off", "error", err, "request_id", requestID(hc.Context()))
 			panic(http.ErrAbortHandler)

@@ -51,7 +51,7 @@ func unsubscribeAnswer(p *dispatch.Unsubscribing, done bool) (*page, error) {
 		*dispatch.Unsubscribing
 		Over bool
 	}{p, done})
-	return &page{ContentType: htmlType, Policy: stylePolicy, Body: b.Bytes()}, err
+	return &page{ContentType: htmlType + "; charset=utf-8", Policy: stylePolicy, Body: b.Bytes()}, err
 }
 
 var unsubscribeTemplate = template.Must(template.New("unsubscribe").Parse(`<!doctype html>
