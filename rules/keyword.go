@@ -30,7 +30,7 @@ func (p *Program) Keyword(text string) (name string, ok bool) {
 		return "", false
 	}
 	name = p.keyword(said)
-	for _, emoji := range strings.Fields(beside) {
+	for emoji := range strings.FieldsSeq(beside) {
 		if other := p.keyword(emoji); other != "" && other != name {
 			return "", false
 		}

@@ -164,8 +164,7 @@ func newImport(policy fence.Published, file io.Reader, by string) (*importing, e
 }
 
 func unreadable(err error) error {
-	var form *csv.ParseError
-	if errors.As(err, &form) {
+	if form, ok := errors.AsType[*csv.ParseError](err); ok {
 		return punchcard.Errorf(punchcard.CodeInvalid, "line %d cannot be read as CSV: %s", form.StartLine, form.Err).Because("not_csv")
 	}
 	if errors.Is(err, errLongLine) {
