@@ -555,7 +555,7 @@ func (c *checker) wordingRules(n *node, w wording, t *Template) {
 	if !mentions(text, c.prog.PrivacyURL) {
 		c.at(n, "a template that asks for consent links to the privacy policy: {{ program.privacy_url }}")
 	}
-	if stop := c.words("stop"); !slices.ContainsFunc(stop, func(word string) bool { return mentions(text, word) }) && len(stop) > 0 {
+	if stop := c.words("stop"); !slices.ContainsFunc(stop, func(word string) bool { return saysWord(text, word) }) && len(stop) > 0 {
 		c.at(n, "a template that asks for consent says how to end it: %s", alternatives(stop))
 	}
 	if t.Category != "utility" {

@@ -2,6 +2,8 @@ package dispatch
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -61,6 +63,24 @@ func (r *routing) optInTopics() ([]string, error) {
 func (r *routing) link() *rules.Link {
 	name, _ := r.event.Properties[propLink].(string)
 	return r.policy.Link(name)
+}
+
+// clickedAd raises that a message came from an advertisement. What opt_in says of that is done when it is routed, after the message.
+func (r *routing) clickedAd(m *punchcard.Message) error {
+	if len(m.Referral) == 0 {
+		return nil
+	}
+	var ad map[string]any
+	if err := json.Unmarshal(m.Referral, &ad); err != nil {
+		return fmt.Errorf("what is kept of the ad: %w", err)
+	}
+	properties := map[string]any{propMessage: m.ID, "source_id": ""}
+	for _, name := range []string{"source_id", "source_type", "source_url", "headline", "body", "ctwa_clid"} {
+		if text, ok := ad[name].(string); ok && text != "" {
+			properties[name] = text
+		}
+	}
+	return fence.Raise(r.tx, r.customer.ID, punchcard.EventAdClicked, properties, r.event.Depth)
 }
 
 // optInEvidence is what stands behind the event, and whether it is the customer's own act.

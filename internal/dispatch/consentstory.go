@@ -219,7 +219,9 @@ func (t *teller) answered(c *StoryChapter, e punchcard.ConsentEntry) error {
 	if err != nil || m == nil {
 		return err
 	}
-	c.Answer = m.Text
+	if c.Answer = m.Text; m.FirstText != nil {
+		c.Answer = *m.FirstText // what it said when it counted; it was edited since
+	}
 	said := m.CreatedAt
 	if m.SaidAt != nil {
 		said = *m.SaidAt

@@ -48,6 +48,9 @@ func (r *routing) message() error {
 	if done, err := r.stops(m, payload); err != nil || done {
 		return err
 	}
+	if err := r.clickedAd(m); err != nil {
+		return err
+	}
 	if reward, ok := strings.CutPrefix(payload, redeemPayload); ok {
 		return r.chose(reward)
 	}

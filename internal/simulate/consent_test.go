@@ -270,3 +270,29 @@ func TestRevoke(t *testing.T) {
 		require.Equal(t, "revoked revoked revoked", b.consents(anna))
 	})
 }
+
+// A message that came from an advertisement counts as asking to join where the program says so.
+func TestAdClicked(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, fresh func(*testing.T) *store.Store) {
+		program := string(coffee()["program.yaml"].Data)
+		b := setup(t, fresh(t), with(map[string]string{
+			"program.yaml": replaced(t, program, "\n  - {on: registration.received,", "\n  - {on: ad.clicked, where: event.source_type == \"ad\", topics: [offers]}\n  - {on: registration.received,"),
+		}))
+		hello := func(kind string) {
+			b.webhook(anna, map[string]any{
+				"type": "text", "text": map[string]any{"body": "Hello!"},
+				"referral": map[string]any{"source_id": "1202", "source_type": kind, "source_url": "https://fb.example/ad", "headline": "Free coffee", "ctwa_clid": "click-1"},
+			})
+		}
+		hello("post")
+		require.Equal(t, "none none none", b.consents(anna))
+		hello("ad")
+		require.Equal(t, "requested none none", b.consents(anna))
+		first := b.log(anna)[0]
+		require.Equal(t, "ad.clicked", first.Source)
+		require.Equal(t, "1202", first.Reference)
+		require.NotEmpty(t, first.ReplyID)
+		require.Contains(t, b.messages(anna), "opt_in_request")
+	})
+}
