@@ -119,7 +119,6 @@ func load(files map[string]string, publish bool) (*Program, Diagnostics) {
 		}
 		if publish {
 			c.publishable(roots)
-			c.consentRequests()
 		}
 	} else if _, ok := files["program.yaml"]; !ok {
 		c.report(Position{File: "program.yaml"}, "", "the program has no such file")

@@ -581,3 +581,8 @@ func (c *checker) filled(segments []segment, bound map[string]Kind) {
 func blank(segments []segment) bool {
 	return !slices.ContainsFunc(segments, func(s segment) bool { return s.expr != nil || strings.TrimSpace(s.literal) != "" })
 }
+
+// saysWord tells whether a text has a word, whatever the case, and not as a part of another: "nonstop" is no way out.
+func saysWord(text, word string) bool {
+	return strings.Contains(" "+plainMessage(text)+" ", " "+plainMessage(word)+" ")
+}
