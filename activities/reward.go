@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
-	"time"
 
 	"punchcard"
 	"punchcard/internal/fence"
@@ -14,12 +13,8 @@ import (
 	"punchcard/rules"
 )
 
-// The codes with which a reward is refused. fence.Words has what the customer reads.
+// The codes with which a reward is refused, beside those of fence.RefusesReward. fence.Words has what the customer reads.
 const (
-	codePerCustomer   = "per_customer"
-	codeSoldOut       = "sold_out"
-	codeOutOfCodes    = "out_of_codes"
-	codeStopped       = "stopped"
 	codeUnknownReward = "unknown_reward"
 	codeNotForPoints  = "not_for_points"
 )
@@ -170,20 +165,11 @@ func give(p *fence.Pass, reward *rules.Reward, grant *punchcard.Grant) error {
 	if grant.Status == punchcard.GrantHeld && reward.Cost <= 0 {
 		return errRefused{codeNotForPoints}
 	}
-	if code, err := limits(p, reward); err != nil || code != "" {
+	if code, err := fence.RefusesReward(p.Tx, reward, p.Customer, true); err != nil || code != "" {
 		if err != nil {
 			return err
 		}
 		return errRefused{code}
-	}
-	if reward.Codes == codesPool {
-		free, err := p.Tx.FreeCodes(reward.Name)
-		if err != nil {
-			return err
-		}
-		if free == 0 {
-			return errRefused{codeOutOfCodes}
-		}
 	}
 	if grant.Cost > 0 {
 		points, err := p.Tx.PointsNow(p.Customer.ID)
@@ -221,43 +207,6 @@ func give(p *fence.Pass, reward *rules.Reward, grant *punchcard.Grant) error {
 		_, _, err := p.Tx.Earn(p.Customer.ID, reward.Points, "reward", grant.ID, "earn/"+grant.ID, p.Tx.Now, fence.PointsExpiry(p.Policy.Program, p.Tx.Now))
 		return err
 	})
-}
-
-// limits answers the code of the rule that refuses the reward now, or "".
-func limits(p *fence.Pass, reward *rules.Reward) (string, error) {
-	off, err := p.Tx.Off(store.SwitchReward, reward.Name)
-	if err != nil {
-		return "", err
-	}
-	if off {
-		return codeStopped, nil
-	}
-	if reward.PerCustomer > 0 {
-		n, err := p.Tx.CountGrants(reward.Name, p.Customer.ID, time.Time{})
-		if err != nil {
-			return "", err
-		}
-		if n >= int64(reward.PerCustomer) {
-			return codePerCustomer, nil
-		}
-	}
-	if reward.AtMost > 0 {
-		if err := p.Tx.LockReward(reward.Name); err != nil {
-			return "", err
-		}
-		var since time.Time
-		if reward.Within > 0 {
-			since = p.Tx.Now.Add(-reward.Within)
-		}
-		n, err := p.Tx.CountGrants(reward.Name, "", since)
-		if err != nil {
-			return "", err
-		}
-		if n >= int64(reward.AtMost) {
-			return codeSoldOut, nil
-		}
-	}
-	return "", nil
 }
 
 // Where a reward's codes come from.
