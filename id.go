@@ -20,6 +20,8 @@ const (
 	PrefixHandoff    = "hnd"
 	PrefixAdjustment = "adj"
 	PrefixAlert      = "alr"
+	PrefixReveal     = "rvl"
+	PrefixUpload     = "upl"
 )
 
 var idEncoding = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)

@@ -139,19 +139,6 @@ func TestQuietHoursAcrossSummerTime(t *testing.T) {
 	require.Equal(t, in, same.End(in, zone))
 }
 
-func TestNewCode(t *testing.T) {
-	t.Parallel()
-	seen := map[string]bool{}
-	for range 1000 {
-		code, err := NewCode()
-		require.NoError(t, err)
-		require.Regexp(t, `^[A-HJKMNP-TV-Z2-9]{10}$`, code)
-		require.Equal(t, code, punchcard.NormalizeCode(code))
-		require.False(t, seen[code])
-		seen[code] = true
-	}
-}
-
 // A program's calls reach what anybody may reach, and nothing else.
 func TestPublic(t *testing.T) {
 	t.Parallel()

@@ -2,10 +2,8 @@ package activities
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"math/big"
 
 	"punchcard"
 	"punchcard/internal/fence"
@@ -230,7 +228,7 @@ func attachCode(tx *store.Tx, reward *rules.Reward, grant *punchcard.Grant) erro
 		return tx.SetGrantCode(grant, code)
 	case codesGenerated:
 		for {
-			code, err := NewCode()
+			code, err := punchcard.NewCode("")
 			if err != nil {
 				return err
 			}
@@ -245,39 +243,4 @@ func attachCode(tx *store.Tx, reward *rules.Reward, grant *punchcard.Grant) erro
 	default:
 		return nil
 	}
-}
-
-// codeAlphabet has no letter that is easily taken for another or for a digit: no I, L, O, U, 0 or 1.
-const codeAlphabet = "ABCDEFGHJKMNPQRSTVWXYZ23456789"
-
-// codeLength is that of a generated code, the check letter included: 30^9 possibilities, and within the 15 characters that
-// WhatsApp's copy button takes.
-const codeLength = 10
-
-// NewCode makes a code that nobody can guess. Its last letter is a check: one mistyped or swapped letter is noticed.
-func NewCode() (string, error) {
-	code := make([]byte, codeLength-1, codeLength)
-	for i := range code {
-		n, err := rand.Int(rand.Reader, big.NewInt(int64(len(codeAlphabet))))
-		if err != nil {
-			return "", fmt.Errorf("no randomness for a code: %w", err)
-		}
-		code[i] = codeAlphabet[n.Int64()]
-	}
-	return string(append(code, checkLetter(code))), nil
-}
-
-// checkLetter weighs each letter by its place. The weights are units of 30 wherever a single letter's change must show; the
-// alphabet's size is not prime, so a swap of two letters 15 apart in the alphabet can slip through.
-func checkLetter(code []byte) byte {
-	weights := []int{1, 7, 11, 13, 17, 19, 23, 29}
-	sum := 0
-	for i, c := range code {
-		for v := range len(codeAlphabet) {
-			if codeAlphabet[v] == c {
-				sum += v * weights[i%len(weights)]
-			}
-		}
-	}
-	return codeAlphabet[sum%len(codeAlphabet)]
 }

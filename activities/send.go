@@ -436,7 +436,8 @@ func freeText(p *fence.Pass) (*draft, error) {
 		if err != nil {
 			return whatsapp.Message{}, unworded(err)
 		}
-		d.record.Text, d.record.Language = text, p.Customer.Language
+		d.record.Language = p.Customer.Language
+		d.record.Text = env.Shown(func(env *rules.Env) (string, error) { return p.Step.Say.Render(p.Customer.Language, env) })
 		if menu := fence.MenuOf(p.Run.Entry); menu != nil {
 			return whatsapp.Message{List: wireList(text, menu)}, nil
 		}

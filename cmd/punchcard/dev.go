@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"punchcard"
 	"punchcard/activities"
 	"punchcard/api"
 	"punchcard/internal/devserver"
@@ -59,6 +60,7 @@ const (
 	fileTemporal = "temporal.db"
 	fileLog      = "temporal.log"
 	filePhone    = "phone.jsonl"
+	fileCodeKey  = "code.key"
 )
 
 // Run runs everything in one process beside the Temporal dev server, until it is told to stop.
@@ -191,7 +193,7 @@ func (d *dev) wipe(ctx context.Context, path string) error {
 			return err
 		}
 	}
-	for _, name := range []string{fileDatabase, fileTemporal, filePhone, fileLog} {
+	for _, name := range []string{fileDatabase, fileTemporal, filePhone, fileLog, fileCodeKey} {
 		for _, suffix := range []string{"", "-wal", "-shm", "-journal", ".pid"} {
 			err := os.Remove(filepath.Join(d.Data, name+suffix))
 			if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -215,6 +217,13 @@ func (d *dev) openStore(ctx context.Context) error {
 	if err := s.Migrate(ctx); err != nil {
 		return err
 	}
+	key, err := d.codeKey()
+	if err != nil {
+		return err
+	}
+	if err := s.UseCodeKeys(ctx, []string{key}); err != nil {
+		return fmt.Errorf("%s has the key to the codes in %s: put it back, or begin anew with --fresh: %w", fileCodeKey, d.Data, err)
+	}
 	clock, err := scaledClock(ctx, s, d.Speed, d.program.Zone)
 	if err != nil {
 		return err
@@ -231,6 +240,23 @@ func (d *dev) openStore(ctx context.Context) error {
 	}
 	// The lock on the data folder says that nobody else is at work: a killed run's claims need not run out.
 	return s.Update(ctx, func(tx *store.Tx) error { return tx.ReleaseClaims() })
+}
+
+// codeKey is the key to codes, made the first time and kept beside the data.
+func (d *dev) codeKey() (string, error) {
+	path := filepath.Join(d.Data, fileCodeKey)
+	key, err := os.ReadFile(path)
+	if err == nil {
+		return strings.TrimSpace(string(key)), nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("read the key to codes: %w", err)
+	}
+	fresh := store.NewCodeKey("dev")
+	if err := os.WriteFile(path, []byte(fresh+"\n"), 0o600); err != nil {
+		return "", fmt.Errorf("keep the key to codes: %w", err)
+	}
+	return fresh, nil
 }
 
 // keepProgram goes on with what was published last, when no folder was named: somebody may have applied their own since.
@@ -351,7 +377,7 @@ func (d *dev) fillPool(ctx context.Context, reward string) error {
 	}
 	codes := make([]string, demoCodes)
 	for i := range codes {
-		if codes[i], err = activities.NewCode(); err != nil {
+		if codes[i], err = punchcard.NewCode(""); err != nil {
 			return err
 		}
 	}

@@ -101,6 +101,33 @@ func newLog(level slog.Level) *slog.Logger {
 	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 }
 
+// codeFlags are the keys to codes.
+type codeFlags struct {
+	CodeKeys []string `name:"code-keys" required:"" placeholder:"ID:BASE64" help:"Keys that seal codes, the newest first; punchcard keys new-code-key makes one."`
+}
+
+// openStore opens a database with the keys to codes. What is kept in the clear is sealed on the way.
+func (f codeFlags) openStore(ctx context.Context, dsn string) (*store.Store, error) {
+	s, err := openStore(ctx, dsn)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.UseCodeKeys(ctx, f.CodeKeys); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// withStore opens a database with the keys to codes for one command.
+func (f codeFlags) withStore(ctx context.Context, dsn string, fn func(*store.Store) error) (err error) {
+	s, err := f.openStore(ctx, dsn)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	return fn(s)
+}
+
 // openStore opens a database whose schema is this program's.
 func openStore(ctx context.Context, dsn string) (*store.Store, error) {
 	s, err := store.Open(ctx, dsn)

@@ -15,6 +15,7 @@ import (
 
 type serveCmd struct {
 	databaseFlags
+	codeFlags
 	temporalFlags
 	webhookFlags
 	accountFlags
@@ -28,7 +29,7 @@ type serveCmd struct {
 // Run serves the API and dispatches, until it is told to stop.
 func (c serveCmd) Run(ctx context.Context) (err error) {
 	log := newLog(slog.LevelInfo)
-	s, err := openStore(ctx, c.Database)
+	s, err := c.openStore(ctx, c.Database)
 	if err != nil {
 		return err
 	}
@@ -67,6 +68,7 @@ func (c serveCmd) Run(ctx context.Context) (err error) {
 
 type workerCmd struct {
 	databaseFlags
+	codeFlags
 	temporalFlags
 	whatsappFlags
 	sendFlags
@@ -76,7 +78,7 @@ type workerCmd struct {
 // Run runs the workers, until it is told to stop.
 func (c workerCmd) Run(ctx context.Context) (err error) {
 	log := newLog(slog.LevelInfo)
-	s, err := openStore(ctx, c.Database)
+	s, err := c.openStore(ctx, c.Database)
 	if err != nil {
 		return err
 	}

@@ -47,6 +47,7 @@ type Store struct {
 	dialect Dialect
 	clock   punchcard.Clock
 	log     *slog.Logger // of alerts
+	codes   *codeKeys    // nil: codes cannot be read or written
 
 	statements statements
 }
