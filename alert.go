@@ -36,6 +36,12 @@ const (
 	AlertTemplateCategory AlertKind = "template_category" // WhatsApp counts it as another category than the program, or is about to
 )
 
+// The alerts that hooks raise. The subject is the hook's id.
+const (
+	AlertHookDead     AlertKind = "hook_dead"     // an event could not be delivered, however often it was tried
+	AlertHookDisabled AlertKind = "hook_disabled" // it is told nothing any more
+)
+
 // Severity says how soon a person is to look at an alert.
 type Severity string
 

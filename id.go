@@ -22,6 +22,9 @@ const (
 	PrefixAlert      = "alr"
 	PrefixReveal     = "rvl"
 	PrefixUpload     = "upl"
+	PrefixHook       = "hok"
+	PrefixHookEvent  = "hke"
+	PrefixReferral   = "ref"
 )
 
 var idEncoding = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)

@@ -258,6 +258,9 @@ func (a *Activities) finish(ctx context.Context, in Input, id string, became fun
 			if p.Run.Status == punchcard.RunEnded && m.Status == punchcard.MessageDeferred {
 				m.Status, m.Reason, m.RetryAt = punchcard.MessageSuppressed, ReasonRunEnded, nil
 			}
+			if m.Status == punchcard.MessageFailed {
+				p.Tx.TellFailed(m)
+			}
 			if err := p.Tx.SaveMessage(m); err != nil {
 				return rules.Result{}, err
 			}

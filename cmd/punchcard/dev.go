@@ -300,6 +300,7 @@ func (d *dev) work(ctx context.Context) error {
 	defer tc.Close()
 	engine := workflows.NewEngine(tc, d.Speed)
 	dispatcher := dispatch.New(d.fence, engine, d.log)
+	dispatcher.LetHooksBePrivate() // all that is on this machine is the developer's
 	dispatcher.UnknownAfter = d.UnknownAfter
 	fatal := make(chan error, 4)
 	acts := newActivities(d.fence, d.client, activities.Caller{Secret: []byte(devKey), Private: true}, engine, d.log)

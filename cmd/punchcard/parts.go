@@ -17,6 +17,7 @@ import (
 
 	"punchcard/activities"
 	"punchcard/internal/fence"
+	"punchcard/internal/signed"
 	"punchcard/internal/store"
 	"punchcard/internal/whatsapp"
 	"punchcard/workflows"
@@ -188,8 +189,12 @@ type callFlags struct {
 	CallPrivateHosts bool   `name:"call-private-hosts" help:"Let call steps reach addresses of this machine and of private networks."`
 }
 
-func (f callFlags) caller() activities.Caller {
-	return activities.Caller{Secret: []byte(f.CallSecret), Private: f.CallPrivateHosts}
+func (f callFlags) caller() (activities.Caller, error) {
+	key, err := signed.Key(f.CallSecret)
+	if err != nil {
+		return activities.Caller{}, fmt.Errorf("--call-secret: %w", err)
+	}
+	return activities.Caller{Secret: key, Private: f.CallPrivateHosts}, nil
 }
 
 // newActivities are the effects of runs on this store and that number.

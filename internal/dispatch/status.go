@@ -101,6 +101,7 @@ func moveForward(tx *store.Tx, statuses []*whatsapp.Status) error {
 		}
 	}
 	for _, m := range lost {
+		tx.TellFailed(m)
 		if err := failed(tx, m); err != nil {
 			return err
 		}

@@ -16,6 +16,7 @@ var mergedTables = map[string]string{
 	"event_totals": "added", "event_days": "added", "milestones_reached": "united", "earnings": "united",
 	"waiting_entries": "the later of two for one place", "consent_states": "derived", "pending_customers": "stays: see Forward",
 	"points_origins": "MergePoints", "points_reversals": "MergePoints", "points": "MergePoints", "points_lots": "MergePoints", "points_holds": "MergePoints",
+	"hook_events": "stays: it says who it was then", "referral_codes": "moved",
 	"ledger_entries": "stays: never changed, read with the survivor's", "consent_entries": "stays: never changed, read with the survivor's",
 }
 

@@ -12,6 +12,9 @@ import (
 // AddGrant stores a grant. The customer is locked.
 func (tx *Tx) AddGrant(g *punchcard.Grant) error {
 	g.CreatedAt = tx.Now
+	if g.Status == punchcard.GrantGiven {
+		tx.Tell(g.CustomerID, punchcard.GrantTold{GrantID: g.ID, Reward: g.Reward, Value: g.Value, RunID: g.RunID, ExpiresAt: g.ExpiresAt})
+	}
 	return tx.db.Create(g).Error
 }
 
@@ -92,6 +95,7 @@ func (tx *Tx) endGrant(g *punchcard.Grant, kind punchcard.LedgerKind, status pun
 	if err := tx.db.Save(g).Error; err != nil {
 		return false, err
 	}
+	tx.tellEnd(g)
 	if g.RedemptionID == "" {
 		return true, nil
 	}
@@ -102,6 +106,7 @@ func (tx *Tx) endGrant(g *punchcard.Grant, kind punchcard.LedgerKind, status pun
 // AddRedemption stores a wish to use a reward.
 func (tx *Tx) AddRedemption(r *punchcard.Redemption) error {
 	r.Status, r.CreatedAt = punchcard.RedemptionRequested, tx.Now
+	tx.Tell(r.CustomerID, punchcard.RedemptionTold{Type: punchcard.HookRedemptionRequested, RedemptionID: r.ID, Reward: r.Reward})
 	return tx.db.Create(r).Error
 }
 
@@ -124,6 +129,15 @@ func (tx *Tx) SaveRedemption(r *punchcard.Redemption) error { return tx.db.Save(
 
 // EndRedemption ends a redemption that holds nothing: it was refused, or its run ended before it held anything.
 func (tx *Tx) EndRedemption(id, customer string, status punchcard.RedemptionStatus, reason string) error {
-	return tx.db.Model(&punchcard.Redemption{}).Where("id = ? AND customer_id = ? AND ended_at IS NULL", id, customer).
-		Updates(map[string]any{"status": status, "reason": reason, "ended_at": tx.Now}).Error
+	r, err := one[punchcard.Redemption](tx.db.Clauses(lock).Where("id = ? AND customer_id = ? AND ended_at IS NULL", id, customer))
+	if err != nil || r == nil {
+		return err
+	}
+	data := punchcard.RedemptionTold{Type: punchcard.HookRedemptionReleased, RedemptionID: r.ID, Reward: r.Reward, Reason: reason}
+	if status == punchcard.RedemptionRefused {
+		data.Type = punchcard.HookRedemptionRefused
+	}
+	tx.Tell(customer, data)
+	r.Status, r.Reason, r.EndedAt = status, reason, &tx.Now
+	return tx.db.Save(r).Error
 }
