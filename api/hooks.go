@@ -20,7 +20,7 @@ const aboutHooks = "Other systems that are told of what happens, by requests sig
 var aboutAddHook = options{
 	status: http.StatusCreated, idempotent: true,
 	about:   "The secret is answered here and when it is rotated, and never again. What happens a second after this is told; what happened before can be replayed.",
-	example: `{"url": "https://shop.example/punchcard", "types": ["points.changed", "reward.granted"], "note": "the shop's backend"}`,
+	example: `{"url": "https:\/\/shop.example\/punchcard", "types": ["points.changed", "reward.granted"], "note": "the shop's backend"}`,
 }
 
 var aboutReplay = options{
