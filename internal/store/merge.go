@@ -183,6 +183,12 @@ func (tx *Tx) mergeCounts(into, from string) error {
 
 // mergeRows moves what is one's own and bears no name that the other may have too.
 func (tx *Tx) mergeRows(into, from string) error {
+	// Of two questions that wait for a person one is left: the survivor's.
+	err := tx.db.Exec(`UPDATE handoffs SET closed_at = ?, closed_by = 'merge' WHERE customer_id = ? AND run_id = '' AND closed_at IS NULL
+		AND EXISTS (SELECT 1 FROM handoffs h WHERE h.customer_id = ? AND h.run_id = '' AND h.closed_at IS NULL)`, tx.Now, from, into).Error
+	if err != nil {
+		return err
+	}
 	for _, table := range slices.Sorted(maps.Keys(mergedTables)) {
 		if mergedTables[table] != "moved" || table == "identities" {
 			continue

@@ -78,6 +78,13 @@ func (tx *Tx) LastInbound(customer string) (*time.Time, error) {
 	return &m.CreatedAt, nil
 }
 
+// CountInbound counts the messages that a customer has written, up to a number. Notices about them are none.
+func (tx *Tx) CountInbound(customer string, most int) (int, error) {
+	rows, err := list[punchcard.Message](tx.db.Select("id").
+		Where("customer_id = ? AND direction = ? AND kind NOT IN ('system', 'edit', 'revoke')", customer, punchcard.Inbound).Limit(most))
+	return len(rows), err
+}
+
 // passed are the statuses of messages that count towards a cap: they left, or may have.
 var passed = []punchcard.MessageStatus{
 	punchcard.MessageSending, punchcard.MessageUnknown, punchcard.MessageAccepted, punchcard.MessageSent,
