@@ -126,8 +126,7 @@ func (a *Activities) Handoff(ctx context.Context, in Input) (rules.Result, error
 			note = p.Journey.Plan.Nodes[in.Node].Label // a note with a hole in it still calls somebody
 		}
 		return done(rules.OutcomeNext), p.Tx.OpenHandoff(&punchcard.Handoff{
-			Mutes: true,
-			ID:    punchcard.NewID(punchcard.PrefixHandoff), CustomerID: p.Customer.ID, RunID: p.Run.ID, Step: in.Step, Note: note,
+			ID: punchcard.NewID(punchcard.PrefixHandoff), CustomerID: p.Customer.ID, RunID: p.Run.ID, Step: in.Step, Note: note,
 			Until: p.Tx.Now.Add(p.Step.MuteFor),
 		}, p.Customer)
 	})

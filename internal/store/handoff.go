@@ -4,7 +4,7 @@ import "punchcard"
 
 // OpenHandoff stores that a person takes over, and mutes automation to the customer. The customer is locked.
 func (tx *Tx) OpenHandoff(h *punchcard.Handoff, c *punchcard.Customer) error {
-	h.OpenedAt = tx.Now
+	h.OpenedAt, h.Mutes = tx.Now, true
 	if err := tx.db.Create(h).Error; err != nil {
 		return err
 	}
