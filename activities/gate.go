@@ -96,6 +96,7 @@ const (
 	ReasonRate            = "rate"                // the number sends as fast as it may
 	ReasonParameterEmpty  = "parameter_empty"     // not the gate's: a value to be filled in is empty
 	ReasonExpression      = "expression_failed"   // not the gate's: an expression in the text failed
+	ReasonCodeForm        = "code_form"           // not the gate's: a code that a tap copies is too long, or has other characters
 	ReasonOfferOver       = "offer_over"          // not the gate's: a limited-time offer has ended
 	ReasonRunEnded        = "run_ended"           // not the gate's: the run was over before it could be sent
 	ReasonOvertaken       = "overtaken"           // not the gate's: the run went another way while this waited

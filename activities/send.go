@@ -502,6 +502,9 @@ func unworded(err error) error {
 	if errors.Is(err, rules.ErrEmpty) {
 		return &notSent{ReasonParameterEmpty}
 	}
+	if errors.Is(err, rules.ErrCodeForm) {
+		return &notSent{ReasonCodeForm}
+	}
 	if errors.Is(err, rules.ErrOfferOver) {
 		return &notSent{ReasonOfferOver}
 	}

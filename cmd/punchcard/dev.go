@@ -50,6 +50,7 @@ const (
 	devKey           = "dev"
 	devPhoneNumberID = "1001"
 	devAccountID     = "2001"
+	devAppID         = "3001"
 	devBusinessPhone = "+4570000000"
 )
 
@@ -106,6 +107,7 @@ type dev struct {
 	temporal *devserver.Server
 	sim      *simulator.Simulator
 	client   *whatsapp.Client
+	book     dispatch.Account
 	api      net.Listener
 	phone    net.Listener
 	closers  []func() error // in the order of opening
@@ -276,7 +278,7 @@ func (d *dev) keepProgram(ctx context.Context) error {
 func (d *dev) openPhone(ctx context.Context) error {
 	sim, err := simulator.New(simulator.Options{
 		Clock: d.store.Clock(), WebhookURL: "http://" + d.api.Addr().String() + "/webhooks/whatsapp", AppSecret: devKey, VerifyToken: devKey,
-		Token: devKey, PhoneNumberID: devPhoneNumberID, AccountID: devAccountID, BusinessPhone: devBusinessPhone,
+		Token: devKey, PhoneNumberID: devPhoneNumberID, AccountID: devAccountID, AppID: devAppID, BusinessPhone: devBusinessPhone,
 		Business: d.program.Business, Location: d.program.Zone, DataFile: filepath.Join(d.Data, filePhone), Logger: d.log,
 	})
 	if err != nil {
@@ -284,10 +286,16 @@ func (d *dev) openPhone(ctx context.Context) error {
 	}
 	d.sim = sim
 	d.onClose(sim.Close)
-	d.client = whatsapp.New(whatsapp.Config{
-		BaseURL: "http://" + d.phone.Addr().String(), PhoneNumberID: devPhoneNumberID, AccountID: devAccountID, Token: devKey,
-	})
+	d.book = devBook(d.phone.Addr().String())
+	d.client = d.book.Client
 	return ctx.Err()
+}
+
+// devBook is the account at the development server's simulator. A machine without a network has it all the same.
+func devBook(host string) dispatch.Account {
+	return dispatch.Account{Private: true, StandIn: true, Client: whatsapp.New(whatsapp.Config{
+		BaseURL: "http://" + host, PhoneNumberID: devPhoneNumberID, AccountID: devAccountID, AppID: devAppID, Token: devKey,
+	})}
 }
 
 // work runs the parts, says what to open once they are up, and ends when ctx does or a part fails.
@@ -319,7 +327,7 @@ func (d *dev) work(ctx context.Context) error {
 	defer worker.Stop()
 	ready := readiness{"database": d.store.Ping, "temporal": pingTemporal(tc), "program": published(d.fence)}
 	handler := api.New(api.Options{
-		Store: d.store, Dispatch: dispatcher, Catalog: d.fence.Catalog, WhatsApp: d.client, Keys: api.FixedKey(devKey), AppSecrets: []string{devKey},
+		Store: d.store, Dispatch: dispatcher, Catalog: d.fence.Catalog, WhatsApp: d.book, Keys: api.FixedKey(devKey), AppSecrets: []string{devKey},
 		VerifyToken: devKey, TemporalURL: temporalURL(d.temporal.UI(), "default"), WorkflowID: workflows.WorkflowID, Ready: ready.check,
 		Log: d.log, Version: version(),
 	})
@@ -351,7 +359,7 @@ func (d *dev) work(ctx context.Context) error {
 
 // publish makes the program's folder the newest version, its templates known, and its empty pools usable.
 func (d *dev) publish(ctx context.Context) error {
-	if _, err := pushFor(ctx, d.fence, d.client, d.program); err != nil {
+	if _, err := pushFor(ctx, d.fence, d.book, d.program); err != nil {
 		return err
 	}
 	if _, _, err := d.fence.Catalog.Publish(ctx, d.program); err != nil {
