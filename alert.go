@@ -27,6 +27,7 @@ const (
 	AlertUnknownSends   AlertKind = "unknown_sends"    // no status settled what became of messages
 	AlertQuality        AlertKind = "number_quality"   // customers block or report the number
 	AlertAccount        AlertKind = "account_notice"   // WhatsApp says something of the account that stops nothing; the subject is the event
+	AlertHygiene        AlertKind = "hygiene"          // consents expired or were asked for anew; the detail is the latest day
 	AlertPortfolioLimit AlertKind = "portfolio_limit"  // the day's customers are used up: messages wait
 )
 

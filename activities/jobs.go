@@ -44,6 +44,7 @@ type Workflows interface {
 func (a *Activities) Jobs() []Job {
 	jobs := []Job{
 		{Name: JobPoints, Every: time.Hour, Batch: a.pointsBatch},
+		{Name: JobHygiene, Every: 24 * time.Hour, Batch: a.hygieneRound},
 		{Name: JobHooks, Every: 24 * time.Hour, Pause: hooksPause, Batch: a.hooksBatch},
 	}
 	if a.Workflows != nil {

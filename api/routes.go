@@ -93,6 +93,7 @@ func (s *server) routes() []route {
 		{get, "/v1/handoffs", needsKey, "listHandoffs", tagApprovals, "List conversations that a person has taken over, oldest first", with(s, s.handoffs), options{}},
 		{post, "/v1/handoffs/{id}/close", needsKey, "closeHandoff", tagApprovals, "Give one back to automation", with(s, s.closeHandoff), aboutClose},
 
+		{get, "/v1/hygiene", needsKey, "listHygiene", tagSending, "List what the list's hygiene came to, day by day, newest first", with(s, s.hygiene), options{about: aboutHygiene}},
 		{get, "/v1/account", needsKey, "getAccount", tagSending, "Look at what WhatsApp says of the account", with(s, s.account), options{about: aboutAccount}},
 		{post, "/v1/account/circuit/close", needsKey, "closeCircuit", tagSending, "Let held sends go on", with(s, s.closeCircuit), options{idempotent: true, about: aboutCircuit, example: `{"scope": "all", "by": "maria@beanandbloom.example"}`}},
 		{get, "/v1/messages", needsKey, "listUnsettledMessages", tagSending, "List messages of which nobody knows what became, newest first", with(s, s.unsettledMessages), options{}},

@@ -32,16 +32,17 @@ CREATE TABLE hygiene_rounds (
     day           text        NOT NULL PRIMARY KEY, -- 2006-01-02, in the program's zone
     started_at    timestamp NOT NULL,
     ended_at      timestamp,
+    cursor        text        NOT NULL, -- the last customer who was looked at
     looked_at     bigint      NOT NULL CHECK (looked_at >= 0),
     undeliverable bigint      NOT NULL CHECK (undeliverable >= 0),
     unresponsive  bigint      NOT NULL CHECK (unresponsive >= 0),
     asked         bigint      NOT NULL CHECK (asked >= 0),
     expired       bigint      NOT NULL CHECK (expired >= 0)
 );
-CREATE INDEX consent_states_customer ON consent_states (standing, customer_id);
+CREATE INDEX customers_undelivered ON customers (undelivered) WHERE undelivered > 0;
 
 -- +goose Down
-DROP INDEX consent_states_customer;
+DROP INDEX customers_undelivered;
 DROP TABLE hygiene_rounds;
 DROP INDEX handoffs_question;
 DELETE FROM handoffs WHERE run_id = '';
