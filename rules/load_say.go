@@ -49,9 +49,7 @@ func (x *journeyCheck) say(n, value *node, id, next string, f frame) {
 			}
 		}
 	}
-	edges := to(OutcomeNext, next)
-	x.notNow(n, id, edges, step)
-	x.put(n, id, Node{Kind: KindSay, Label: "say", Next: edges}, step)
+	x.put(n, id, Node{Kind: KindSay, Label: "say", Next: to(OutcomeNext, next)}, step)
 }
 
 // literalLength counts the characters that stand in a wording, without those that are filled in.

@@ -8,12 +8,26 @@ import (
 	"time"
 
 	"punchcard"
+	"punchcard/internal/fence"
 	"punchcard/internal/store"
 	"punchcard/internal/whatsapp"
 )
 
-// silent are the types of inbound message that say nothing to answer. An edit is not one of them: a STOP may be an edit.
-var silent = map[string]bool{"system": true, "unsupported": true, "reaction": true, "revoke": true}
+// silent are the types of inbound message that say nothing to answer.
+var silent = map[string]bool{"system": true, "unsupported": true, "reaction": true, typeRevoke: true}
+
+// heard tells whether a message is an event. An edit changes what was said and is no new answer: what was said first has had its
+// effect. Only a stop is heard in it too, since nobody may be written to who has said no.
+func heard(policy fence.Published, m *punchcard.Message) bool {
+	if m.Kind != typeEdit {
+		return !silent[m.Kind]
+	}
+	if word, _ := policy.Keyword(m.Text); word == keywordStop {
+		return true
+	}
+	_, stops := policy.StopsTopic(m.Text)
+	return stops
+}
 
 // takeInbound records a customer's message and raises it. The same one twice is one.
 func (d *Dispatcher) takeInbound(ctx context.Context, in *whatsapp.Inbound) error {
@@ -35,12 +49,6 @@ func (d *Dispatcher) takeInbound(ctx context.Context, in *whatsapp.Inbound) erro
 		if c, err = tx.LockCustomer(c.ID); err != nil {
 			return err
 		}
-		if c.Undelivered > 0 {
-			c.Undelivered = 0
-			if err := tx.Reached(c.ID); err != nil {
-				return err
-			}
-		}
 		m := received(in, c, tx.Now)
 		if err := attach(m, in); err != nil {
 			return err
@@ -49,7 +57,7 @@ func (d *Dispatcher) takeInbound(ctx context.Context, in *whatsapp.Inbound) erro
 		if err != nil || !fresh {
 			return err
 		}
-		if err := amended(tx, in, m); err != nil || silent[in.Type] {
+		if err := amended(tx, in, m); err != nil || !heard(policy, m) {
 			return err
 		}
 		profile := punchcard.Profile{}

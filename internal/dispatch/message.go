@@ -3,6 +3,7 @@ package dispatch
 import (
 	"encoding/json"
 	"strings"
+	"time"
 
 	"punchcard"
 	"punchcard/internal/fence"
@@ -39,6 +40,11 @@ func (r *routing) message() error {
 	if err != nil || m == nil {
 		return err
 	}
+	if m.FirstText != nil {
+		// It was edited before it was heard. What was said first counts, as it does when the edit comes later.
+		first := *m
+		first.Text, m = *m.FirstText, &first
+	}
 	payload, _ := r.event.Properties[propPayload].(string)
 	word := r.word(m.Text, payload)
 	if word == keywordStop {
@@ -46,6 +52,9 @@ func (r *routing) message() error {
 	}
 	if done, err := r.stops(m, payload); err != nil || done {
 		return err
+	}
+	if m.Kind == typeEdit {
+		return nil // what was a stop when it came, by the program of then
 	}
 	if err := r.clickedAd(m); err != nil {
 		return err
@@ -73,10 +82,6 @@ func (r *routing) message() error {
 	if r.customer.MutedUntil != nil && r.customer.MutedUntil.After(r.tx.Now) {
 		return nil // a person has the conversation: what is said is said to them
 	}
-	echo, err := r.listen(m)
-	if err != nil || echo && word == "" && payload == "" {
-		return err
-	}
 	link := r.policy.LinkOf(m.Text)
 	if link != nil {
 		word = keywordJoin
@@ -98,7 +103,7 @@ func (r *routing) message() error {
 			return err
 		}
 	}
-	return r.fallback(m)
+	return r.fallback()
 }
 
 // stops hears what else is a stop than the word alone: a row of the list of topics, or the word and a topic. A stop of something
@@ -220,39 +225,37 @@ func (r *routing) keyword(word string, m *punchcard.Message, link *rules.Link) e
 	}
 }
 
+// fallbackPause is how long the fallback is silent after it spoke: it must not answer an answering machine for ever.
+const fallbackPause = time.Hour
+
+func (r *routing) fallback() error {
+	n, err := r.tx.CountReplies(r.customer.ID, replyOtherwise, r.tx.Now.Add(-fallbackPause))
+	if err != nil || n > 0 {
+		return err
+	}
+	return r.reply(replyOtherwise, nil)
+}
+
 // reply answers the customer by the built-in journey: through the same fence, gate and record as any message. One for which
 // there are no words is none. fill are pairs of what stands in our own words and what to put there.
 func (r *routing) reply(kind string, menu *fence.Menu, fill ...string) error {
-	if talks, err := r.talks(kind); err != nil || !talks {
-		return err
-	}
-	words, err := r.wording(kind, fill...)
-	if err != nil || words == "" {
-		return err
-	}
-	return r.tell(kind, words, menu)
-}
-
-// wording is what the program, or Punchcard itself, says as a reply of a kind; "" for nothing.
-func (r *routing) wording(kind string, fill ...string) (string, error) {
 	env, err := r.env()
 	if err != nil {
-		return "", err
+		return err
 	}
 	text, ok := r.policy.Replies[kind]
-	if !ok {
-		words := ownWords(kind, r.customer.Language, r.policy.Language, r.policy.Business, env.Points.Balance)
-		return strings.NewReplacer(fill...).Replace(words), nil
+	var words string
+	if ok {
+		if words, err = text.Render(r.customer.Language, env); err != nil {
+			return r.failed(err, "reply "+kind)
+		}
+	} else {
+		words = ownWords(kind, r.customer.Language, r.policy.Language, r.policy.Business, env.Points.Balance)
+		words = strings.NewReplacer(fill...).Replace(words)
 	}
-	words, err := text.Render(r.customer.Language, env)
-	if err != nil {
-		return "", r.failed(err, "reply "+kind)
+	if words == "" {
+		return nil
 	}
-	return words, nil
-}
-
-// tell begins the run of a reply.
-func (r *routing) tell(kind, words string, menu *fence.Menu) error {
 	entry := map[string]any{"text": words}
 	if menu != nil {
 		m, err := json.Marshal(menu)
@@ -261,7 +264,7 @@ func (r *routing) tell(kind, words string, menu *fence.Menu) error {
 		}
 		entry[fence.MenuKey] = string(m)
 	}
-	_, err := fence.Begin(r.tx, r.policy.Program, rules.ReplyJourney(), r.customer, &punchcard.Run{
+	_, err = fence.Begin(r.tx, r.policy.Program, rules.ReplyJourney(), r.customer, &punchcard.Run{
 		Key: r.event.ID, EventID: r.event.ID, Entry: entry, EntryEvent: kind, Depth: r.event.Depth,
 	})
 	return err

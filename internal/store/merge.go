@@ -12,11 +12,10 @@ import (
 // mergedTables says, of every table that names customers, what a merge does with the rows of the one who was another.
 var mergedTables = map[string]string{
 	"identities": "moved", "events": "moved", "runs": "moved", "approvals": "moved", "grants": "moved", "redemptions": "moved",
-	"messages": "moved", "handoffs": "moved", "message_decisions": "moved",
+	"messages": "moved", "handoffs": "moved",
 	"event_totals": "added", "event_days": "added", "milestones_reached": "united", "earnings": "united",
 	"waiting_entries": "the later of two for one place", "consent_states": "derived", "pending_customers": "stays: see Forward",
 	"points_origins": "MergePoints", "points_reversals": "MergePoints", "points": "MergePoints", "points_lots": "MergePoints", "points_holds": "MergePoints",
-	"hook_events": "stays: it says who it was then", "referral_codes": "moved",
 	"ledger_entries": "stays: never changed, read with the survivor's", "consent_entries": "stays: never changed, read with the survivor's",
 }
 
@@ -127,9 +126,11 @@ func unite(older, younger *punchcard.Customer) punchcard.Customer {
 	if younger.Since.Before(c.Since) {
 		c.Since = younger.Since
 	}
-	// What keeps somebody from being written to holds as long as the longer of the two.
+	// What keeps somebody from being written to holds as long as the longer of the two, and so does what is used up of WhatsApp's
+	// limits. One who was counted twice among a day's contacts stays so until that day is over.
 	for _, until := range []struct{ to, from **time.Time }{
-		{&c.MutedUntil, &younger.MutedUntil},
+		{&c.MutedUntil, &younger.MutedUntil}, {&c.PairUntil, &younger.PairUntil}, {&c.ContactedAt, &younger.ContactedAt},
+		{&c.MarketingAfter, &younger.MarketingAfter},
 	} {
 		if *until.to == nil || *until.from != nil && (*until.from).After(**until.to) {
 			*until.to = *until.from
@@ -183,12 +184,6 @@ func (tx *Tx) mergeCounts(into, from string) error {
 
 // mergeRows moves what is one's own and bears no name that the other may have too.
 func (tx *Tx) mergeRows(into, from string) error {
-	// Of two questions that wait for a person one is left: the survivor's.
-	err := tx.db.Exec(`UPDATE handoffs SET closed_at = ?, closed_by = 'merge' WHERE customer_id = ? AND run_id = '' AND closed_at IS NULL
-		AND EXISTS (SELECT 1 FROM handoffs h WHERE h.customer_id = ? AND h.run_id = '' AND h.closed_at IS NULL)`, tx.Now, from, into).Error
-	if err != nil {
-		return err
-	}
 	for _, table := range slices.Sorted(maps.Keys(mergedTables)) {
 		if mergedTables[table] != "moved" || table == "identities" {
 			continue

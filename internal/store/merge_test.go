@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -24,6 +25,49 @@ func TestMergeKnowsEveryTable(t *testing.T) {
 		}
 	}
 	require.ElementsMatch(t, slices.Collect(maps.Keys(store.MergedTables)), tables)
+}
+
+// Of what is used up of WhatsApp's limits the later of the two counts, whoever stays: one person has no more than one's share.
+func TestMergeKeepsLimits(t *testing.T) {
+	t.Parallel()
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	at := func(hours int) *time.Time {
+		if hours == 0 {
+			return nil
+		}
+		later := now.Add(time.Duration(hours) * time.Hour)
+		return &later
+	}
+	each(t, func(h *house) {
+		for i, stays := range []bool{true, false} {
+			var ids [2]string
+			for j, limits := range [2][3]int{{3, 1, 0}, {2, 2, 5}} {
+				h.do(func(tx *store.Tx) error {
+					name := punchcard.Identity{Kind: punchcard.IdentityExternal, Value: fmt.Sprintf("limits-%d-%d", i, j)}
+					c, err := tx.Enroll([]punchcard.Identity{name}, punchcard.Customer{})
+					if err != nil {
+						return err
+					}
+					ids[j] = c.ID
+					c.PairUntil, c.ContactedAt, c.MarketingAfter = at(limits[0]), at(limits[1]), at(limits[2])
+					return tx.SaveReach(c)
+				})
+			}
+			h.do(func(tx *store.Tx) error {
+				older, younger, err := tx.LockToMerge(ids[0], ids[1])
+				require.NoError(h.t, err)
+				if stays {
+					return tx.Merge(older, younger)
+				}
+				return tx.Merge(younger, older)
+			})
+			c, err := h.view().Customer(ids[0])
+			require.NoError(h.t, err)
+			require.True(h.t, at(3).Equal(*c.PairUntil))
+			require.True(h.t, at(2).Equal(*c.ContactedAt))
+			require.True(h.t, at(5).Equal(*c.MarketingAfter))
+		}
+	})
 }
 
 // What a customer says of themself is the older's, and the younger's where the older says nothing. What silences somebody holds

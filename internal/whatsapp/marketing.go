@@ -51,6 +51,14 @@ func (c *Client) SendMarketing(ctx context.Context, m Message, how Marketing) (A
 	return c.Send(ctx, m)
 }
 
+// MarketingSender sends every message by SendMarketing, in the way that Meta does by default.
+type MarketingSender struct{ Client *Client }
+
+// Send is SendMarketing.
+func (s MarketingSender) Send(ctx context.Context, m Message) (Accepted, error) {
+	return s.Client.SendMarketing(ctx, m, Marketing{})
+}
+
 // refusedByMarketing tells whether an error is the Marketing Messages API's own refusal: one that Meta makes before it
 // processes the message, and that says nothing of the recipient, so that sending by /messages cannot send twice and cannot
 // get round what protects the recipient.

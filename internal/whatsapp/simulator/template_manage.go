@@ -59,9 +59,6 @@ func (s *Simulator) postTemplate(w http.ResponseWriter, r *http.Request) *graphE
 			thisHour++
 		}
 	}
-	if refusal := s.checkSamples(spec.Components); refusal != nil {
-		return refusal
-	}
 	switch {
 	case s.templates[templateKey{spec.Name, spec.Language}] != nil:
 		return refused(2388024, "Content in This Language Already Exists",
@@ -134,7 +131,7 @@ func (s *Simulator) postObject(w http.ResponseWriter, r *http.Request) *graphErr
 	if spec.Components == nil {
 		spec.Components = had.Components
 	}
-	if refusal := first(checkSpec(&spec), s.checkSamples(spec.Components)); refusal != nil {
+	if refusal := checkSpec(&spec); refusal != nil {
 		return refusal
 	}
 	next.templateSpec = spec
