@@ -121,6 +121,15 @@ func (c *crowd) send(ctx context.Context, events []object) error {
 const pause = 100 * time.Millisecond
 
 func (c *crowd) insist(ctx context.Context, event object) error {
+	err := c.deliver(ctx, event)
+	if err == nil {
+		c.taken.Add(1)
+	}
+	return err
+}
+
+// deliver sends an event until it is taken.
+func (c *crowd) deliver(ctx context.Context, event object) error {
 	for {
 		a, err := c.shop.call(http.MethodPost, c.shop.api+"/v1/events", event)
 		switch {
@@ -129,7 +138,6 @@ func (c *crowd) insist(ctx context.Context, event object) error {
 			if err := json.Unmarshal([]byte(a.Body), &receipt); err != nil || receipt.Accepted+receipt.Duplicates != 1 {
 				return fmt.Errorf("event %v was answered with %s", event["id"], a.Body)
 			}
-			c.taken.Add(1)
 			return nil
 		case err == nil && a.Status != http.StatusServiceUnavailable:
 			return fmt.Errorf("event %v was answered with %d %s", event["id"], a.Status, a.Body)
