@@ -27,6 +27,7 @@ const (
 	AlertUnknownSends   AlertKind = "unknown_sends"    // no status settled what became of messages
 	AlertQuality        AlertKind = "number_quality"   // customers block or report the number
 	AlertAccount        AlertKind = "account_notice"   // WhatsApp says something of the account that stops nothing; the subject is the event
+	AlertHygiene        AlertKind = "hygiene"          // consents expired or were asked for anew; the detail is the latest day
 	AlertPortfolioLimit AlertKind = "portfolio_limit"  // the day's customers are used up: messages wait
 )
 
@@ -34,6 +35,12 @@ const (
 const (
 	AlertTemplateStopped  AlertKind = "template_stopped"  // WhatsApp has rejected, paused, disabled or deleted it: messages wait
 	AlertTemplateCategory AlertKind = "template_category" // WhatsApp counts it as another category than the program, or is about to
+)
+
+// The alerts that hooks raise. The subject is the hook's id.
+const (
+	AlertHookDead     AlertKind = "hook_dead"     // an event could not be delivered, however often it was tried
+	AlertHookDisabled AlertKind = "hook_disabled" // it is told nothing any more
 )
 
 // Severity says how soon a person is to look at an alert.

@@ -25,6 +25,8 @@ type Customer struct {
 	Zone string
 	// MutedUntil is until when automation is silent, because a person has taken over; nil: it is not.
 	MutedUntil *time.Time
+	// Undelivered counts the messages in a row that WhatsApp could not deliver, since the customer was last known to be reached.
+	Undelivered int
 	// MergedInto is who the customer turned out to be, nil for one of their own. Such a row only leads there: everything that was
 	// the customer's is the other's.
 	MergedInto *string
@@ -37,13 +39,16 @@ type Customer struct {
 	MarketingAfter *time.Time
 }
 
-// Handoff is a person's turn: automation to the customer is muted until it is closed, or until its time is over.
+// Handoff is a person's turn: automation to the customer is muted until it is closed, or until its time is over. One that no run
+// opened is a question of the customer's that nothing answered: it mutes nothing, and waits for somebody to answer.
 type Handoff struct {
 	ID         string `gorm:"primaryKey"`
 	CustomerID string
 	RunID      string
 	Step       int
 	Note       string
+	Mutes      bool
+	MessageID  string // of a question: the customer's message
 	OpenedAt   time.Time
 	Until      time.Time
 	ClosedAt   *time.Time

@@ -20,6 +20,11 @@ const (
 	PrefixHandoff    = "hnd"
 	PrefixAdjustment = "adj"
 	PrefixAlert      = "alr"
+	PrefixReveal     = "rvl"
+	PrefixUpload     = "upl"
+	PrefixHook       = "hok"
+	PrefixHookEvent  = "hke"
+	PrefixReferral   = "ref"
 )
 
 var idEncoding = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)

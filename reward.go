@@ -1,9 +1,6 @@
 package punchcard
 
-import (
-	"strings"
-	"time"
-)
+import "time"
 
 // Grant is a reward given to a customer.
 type Grant struct {
@@ -13,7 +10,7 @@ type Grant struct {
 	Version      int    // of the program whose catalog it was given from
 	RunID        string // "" when it was not given by a run
 	RedemptionID string // "" when it was not asked for with points
-	Code         string // "" when it has none
+	Code         string // its end, as MaskCode shows it; "" when it has none. The store's CodeOf reads the whole
 	CapturedBy   string
 	Status       GrantStatus
 	Cost         int64   // points held for it
@@ -21,6 +18,11 @@ type Grant struct {
 	CreatedAt    time.Time
 	ExpiresAt    *time.Time
 	EndedAt      *time.Time // when it was captured, released or expired
+
+	CodeFrom string // the call that its code is fetched by, until it is there; else ""
+	Author   string // who gave it by hand; "" when nobody did
+	Note     string // why they did
+	Request  string // the hash of the Idempotency-Key with which it was given by hand; "": none
 }
 
 // GrantStatus says how a grant stands.
@@ -60,14 +62,6 @@ const (
 	RedemptionReleased  RedemptionStatus = "released"
 )
 
-// RewardCode is a code: of a pool, or made for a grant. It goes to one grant only, and one that was shown is never pooled again.
-type RewardCode struct {
-	Code      string `gorm:"primaryKey"`
-	Reward    string
-	GrantID   *string // nil: free in the pool
-	CreatedAt time.Time
-}
-
 // Approval is a question to a person: may this go on?
 type Approval struct {
 	ID         string `gorm:"primaryKey"`
@@ -92,17 +86,3 @@ const (
 	ApprovalRejected ApprovalStatus = "rejected"
 	ApprovalLapsed   ApprovalStatus = "lapsed" // the run went on without it
 )
-
-// NormalizeCode gives a code as it is stored, from what a till or a person typed: upper case, no spaces or hyphens.
-func NormalizeCode(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == ' ' || r == '-' || r == '\t':
-			return -1
-		case r >= 'a' && r <= 'z':
-			return r - 'a' + 'A'
-		default:
-			return r
-		}
-	}, strings.TrimSpace(s))
-}

@@ -3,24 +3,19 @@ package activities
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/netip"
 	"strconv"
-	"syscall"
 	"time"
 
 	"go.temporal.io/sdk/activity"
 
 	"punchcard"
 	"punchcard/internal/fence"
+	"punchcard/internal/signed"
 	"punchcard/internal/store"
 	"punchcard/rules"
 )
@@ -42,8 +37,7 @@ const (
 
 // Caller asks other systems over HTTP.
 type Caller struct {
-	// Secret signs each request by the Standard Webhooks scheme (https://www.standardwebhooks.com): the header
-	// webhook-signature is "v1," and the base64 HMAC-SHA256 of "<webhook-id>.<webhook-timestamp>.<body>".
+	// Secret signs each request by the Standard Webhooks scheme; see signed.Key.
 	Secret []byte
 	// Private lets calls reach addresses of this machine and of private networks. A program's author could otherwise read
 	// what only our own network may.
@@ -96,19 +90,13 @@ func (a *Activities) Call(ctx context.Context, in Input) (rules.Result, error) {
 func (c Caller) ask(ctx context.Context, call *rules.Call, in Input, body []byte) (map[string]any, string) {
 	ctx, cancel := context.WithTimeout(ctx, call.Timeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, call.URL, bytes.NewReader(body))
+	req, err := signed.Post(ctx, call.URL, fmt.Sprintf("%s_%d", in.Run, in.Step), time.Now(), body, c.Secret)
 	if err != nil {
 		return nil, codeRefused
 	}
-	id, now := fmt.Sprintf("%s_%d", in.Run, in.Step), strconv.FormatInt(time.Now().Unix(), 10)
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("User-Agent", "Punchcard")
-	req.Header.Set("Webhook-Id", id)
-	req.Header.Set("Webhook-Timestamp", now)
-	req.Header.Set("Webhook-Signature", "v1,"+c.sign(id, now, body))
-	res, err := c.client().Do(req)
+	res, err := signed.Client(c.Private).Do(req)
 	if err != nil {
-		if errors.Is(err, errPrivate) {
+		if errors.Is(err, signed.ErrPrivate) {
 			return nil, codeRefused
 		}
 		return nil, codeUnreachable
@@ -152,58 +140,4 @@ func declared(call *rules.Call, raw []byte) (map[string]any, string) {
 		return nil, codeAnswerInvalid
 	}
 	return canonical, ""
-}
-
-func (c Caller) sign(id, timestamp string, body []byte) string {
-	mac := hmac.New(sha256.New, c.Secret)
-	_, _ = mac.Write([]byte(id + "." + timestamp + ".")) // a hash never fails
-	_, _ = mac.Write(body)
-	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
-}
-
-// errPrivate refuses an address that a program may not reach.
-var errPrivate = errors.New("the address is private")
-
-// reserved are address blocks that no public service lives in, beside those that netip knows by name: this network, carriers'
-// and cloud providers' own, benchmarks, the future, and the IPv6 forms that embed an IPv4 address. Source: the IANA registries of
-// special-purpose addresses; 168.63.129.16 is Azure's.
-var reserved = []netip.Prefix{
-	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
-	netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("240.0.0.0/4"), netip.MustParsePrefix("168.63.129.16/32"),
-	netip.MustParsePrefix("::/96"), netip.MustParsePrefix("64:ff9b::/96"), netip.MustParsePrefix("64:ff9b:1::/48"),
-	netip.MustParsePrefix("2002::/16"),
-}
-
-// public tells whether an address is one that anybody may reach.
-func public(ip netip.Addr) bool {
-	ip = ip.Unmap().WithZone("")
-	if ip.IsLoopback() || ip.IsPrivate() || ip.IsLinkLocalUnicast() || ip.IsUnspecified() || ip.IsMulticast() || !ip.IsGlobalUnicast() {
-		return false
-	}
-	for _, p := range reserved {
-		if p.Contains(ip) {
-			return false
-		}
-	}
-	return true
-}
-
-// client connects to what the Caller may reach, and follows no redirect: where an answer comes from is what the program says.
-func (c Caller) client() *http.Client {
-	dialer := &net.Dialer{Timeout: 5 * time.Second}
-	if !c.Private {
-		// The address is judged once it is known, so that no name can be pointed elsewhere in between.
-		dialer.Control = func(_, address string, _ syscall.RawConn) error {
-			host, _, err := net.SplitHostPort(address)
-			ip, parseErr := netip.ParseAddr(host)
-			if err != nil || parseErr != nil || !public(ip) {
-				return errPrivate
-			}
-			return nil
-		}
-	}
-	return &http.Client{
-		Transport:     &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true, Proxy: nil},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
 }

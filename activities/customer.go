@@ -44,7 +44,7 @@ func (a *Activities) Unlabel(ctx context.Context, in Input) (rules.Result, error
 // Set writes attributes of the customer; one whose value is absent is forgotten.
 func (a *Activities) Set(ctx context.Context, in Input) (rules.Result, error) {
 	return a.local(ctx, in, func(p *fence.Pass) (rules.Result, error) {
-		values, code, err := values(p)
+		values, code, err := veiledValues(p)
 		if err != nil || code != "" {
 			return because(done(rules.OutcomeNext), code), err
 		}
@@ -90,7 +90,7 @@ func (a *Activities) Points(ctx context.Context, in Input) (rules.Result, error)
 // Raise raises an event of the program's own, to be routed in its own time.
 func (a *Activities) Raise(ctx context.Context, in Input) (rules.Result, error) {
 	return a.local(ctx, in, func(p *fence.Pass) (rules.Result, error) {
-		values, code, err := values(p)
+		values, code, err := veiledValues(p)
 		if err != nil || code != "" {
 			return because(done(rules.OutcomeNext), code), err
 		}
@@ -101,7 +101,7 @@ func (a *Activities) Raise(ctx context.Context, in Input) (rules.Result, error) 
 // Start asks for a run of another journey. One that is live on its key goes on alone.
 func (a *Activities) Start(ctx context.Context, in Input) (rules.Result, error) {
 	return a.local(ctx, in, func(p *fence.Pass) (rules.Result, error) {
-		values, code, err := values(p)
+		values, code, err := veiledValues(p)
 		if err != nil || code != "" {
 			return because(done(rules.OutcomeNext), code), err
 		}
@@ -114,7 +114,7 @@ func (a *Activities) Start(ctx context.Context, in Input) (rules.Result, error) 
 // Handoff gives the conversation to a person, and mutes automation to the customer meanwhile.
 func (a *Activities) Handoff(ctx context.Context, in Input) (rules.Result, error) {
 	return a.local(ctx, in, func(p *fence.Pass) (rules.Result, error) {
-		env, err := p.Env()
+		env, err := p.Veiled()
 		if err != nil {
 			return rules.Result{}, err
 		}
@@ -132,12 +132,25 @@ func (a *Activities) Handoff(ctx context.Context, in Input) (rules.Result, error
 	})
 }
 
-// values are what a step hands over, canonical, or the code of why they cannot be had.
+// values are what a step hands over to another system, canonical, or the code of why they cannot be had.
 func values(p *fence.Pass) (map[string]any, string, error) {
 	env, err := p.Env()
 	if err != nil {
 		return nil, "", err
 	}
+	return valuesIn(p, env)
+}
+
+// veiledValues are what a step writes down here, where others may read it: codes are hidden.
+func veiledValues(p *fence.Pass) (map[string]any, string, error) {
+	env, err := p.Veiled()
+	if err != nil {
+		return nil, "", err
+	}
+	return valuesIn(p, env)
+}
+
+func valuesIn(p *fence.Pass, env *rules.Env) (map[string]any, string, error) {
 	values, err := p.Step.Evaluate(env)
 	if cause := fence.Cause(err); cause != nil {
 		return nil, "", cause

@@ -62,7 +62,7 @@ func (a *Activities) End(ctx context.Context, in Input) (rules.Result, error) {
 // Approve puts a question to a person; the run waits for their decision.
 func (a *Activities) Approve(ctx context.Context, in Input) (rules.Result, error) {
 	return a.local(ctx, in, func(p *fence.Pass) (rules.Result, error) {
-		env, err := p.Env()
+		env, err := p.Veiled()
 		if err != nil {
 			return rules.Result{}, err
 		}

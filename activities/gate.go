@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"punchcard"
+	"punchcard/internal/store"
 	"punchcard/rules"
 )
 
@@ -16,7 +17,9 @@ type Facts struct {
 	FreeText    bool   // else a template
 	Category    string // of the template: marketing, utility
 	AsksConsent bool   // the template asks for consent
+	Asked       bool   // another run has asked since consent was requested last
 	Stopped     bool   // the template is switched off
+	Held        string // why WhatsApp lets the template not go, one of the template_ reasons; "": it does
 
 	Purpose   rules.Purpose
 	Topic     string                        // of the journey; "" where its purpose is another
@@ -27,14 +30,17 @@ type Facts struct {
 	Answers    bool       // it is a built-in answer to what the customer has just said, which a person's turn does not mute
 
 	Reachable   bool       // the customer has a phone or a WhatsApp user id
+	Undelivered int        // messages in a row that WhatsApp could not deliver
+	GiveUpAfter int        // how many of them are too many; 0: none are
 	Country     string     // of the customer; "" when unknown
+	US          bool       // the number is one of the United States
 	LastInbound *time.Time // when the customer last wrote; nil: never
 
 	Countries []string // where marketing may go
 	Quiet     *rules.QuietHours
 	Caps      []rules.Cap
-	// Handed lists, by category, when messages went to this customer, oldest first, within the longest cap.
-	Handed map[string][]time.Time
+	// Handed lists the templates that went to this customer, oldest first, within the longest cap.
+	Handed []store.Handed
 
 	Circuit string // why WhatsApp's account lets no such message out: punchcard.ReasonCircuitOpen; "": it does
 	// Limits are WhatsApp's own: for each that is used up, when it frees. One that does not concern the message is not there.
@@ -63,28 +69,34 @@ const (
 	Defer    Decision = "defer"
 	Hold     Decision = "hold" // until somebody says that it may
 	Suppress Decision = "suppress"
+	End      Decision = "end" // it is not sent, and the run ends: see Patience
 )
 
 // The gate's reasons.
 const (
 	ReasonUnreachable     = "unreachable"         // no phone and no WhatsApp user id
+	ReasonUndeliverable   = "undeliverable"       // WhatsApp could not deliver the last messages, and the customer has not written since
 	ReasonTemplateStopped = "template_stopped"    // somebody switched the template off
 	ReasonWindowClosed    = "window_closed"       // free text, and the customer has not written for a day
 	ReasonNoConsent       = "no_consent"          // the topic is not granted
 	ReasonNotRequested    = "not_requested"       // it asks for consent that nobody requested, or that was answered already
+	ReasonAskedAlready    = "asked_already"       // it asks for consent that another run has asked for since it was requested
 	ReasonTopicGone       = "topic_gone"          // the program has the topic no more
 	ReasonMarketingHere   = "marketing_not_topic" // marketing in a journey without a topic
+	ReasonUSMarketing     = "us_marketing"        // marketing to a number of the United States, which WhatsApp delivers nowhere
 	ReasonCountry         = "country"             // marketing to a country that the program does not name
 	ReasonCountryUnknown  = "country_unknown"     // marketing to a customer whose country is unknown
 	ReasonQuietHours      = "quiet_hours"         // marketing in the customer's night
 	ReasonHandedOff       = "handed_off"          // a person has taken over the conversation
-	ReasonCap             = "cap"                 // enough of this category for now
+	ReasonCap             = "cap"                 // enough of this category or topic for now
+	ReasonDeadline        = "deadline"            // it waited as long as its step lets it
 	ReasonMarketingCap    = "marketing_cap"       // WhatsApp delivers this customer no more marketing for now
 	ReasonPortfolioLimit  = "portfolio_limit"     // WhatsApp's limit of customers a day is used up
 	ReasonPairRate        = "pair_rate"           // too many messages to this customer within minutes
 	ReasonRate            = "rate"                // the number sends as fast as it may
 	ReasonParameterEmpty  = "parameter_empty"     // not the gate's: a value to be filled in is empty
 	ReasonExpression      = "expression_failed"   // not the gate's: an expression in the text failed
+	ReasonCodeForm        = "code_form"           // not the gate's: a code that a tap copies is too long, or has other characters
 	ReasonOfferOver       = "offer_over"          // not the gate's: a limited-time offer has ended
 	ReasonRunEnded        = "run_ended"           // not the gate's: the run was over before it could be sent
 	ReasonOvertaken       = "overtaken"           // not the gate's: the run went another way while this waited
@@ -101,6 +113,9 @@ func Gate(f Facts) Verdict {
 	if !f.Reachable {
 		return Verdict{Suppress, ReasonUnreachable, time.Time{}}
 	}
+	if f.GiveUpAfter > 0 && f.Undelivered >= f.GiveUpAfter {
+		return Verdict{Suppress, ReasonUndeliverable, time.Time{}}
+	}
 	if f.Stopped {
 		return Verdict{Suppress, ReasonTemplateStopped, time.Time{}}
 	}
@@ -112,6 +127,8 @@ func Gate(f Facts) Verdict {
 	}
 	if f.Category == categoryMarketing {
 		switch {
+		case f.US:
+			return Verdict{Suppress, ReasonUSMarketing, time.Time{}}
 		case f.Country == "":
 			return Verdict{Suppress, ReasonCountryUnknown, time.Time{}}
 		case !slices.Contains(f.Countries, f.Country):
@@ -129,14 +146,12 @@ func Gate(f Facts) Verdict {
 	if f.Circuit != "" {
 		return Verdict{Hold, f.Circuit, time.Time{}}
 	}
+	if f.Held != "" {
+		return Verdict{Hold, f.Held, time.Time{}}
+	}
 	until, reason := time.Time{}, ""
-	for _, c := range f.Caps {
-		if c.Category != f.Category {
-			continue
-		}
-		if free := capFree(f.Now, f.Handed[c.Category], c); free.After(f.Now) && free.After(until) {
-			until, reason = free, ReasonCap
-		}
+	if _, free, _ := f.cap(); free.After(f.Now) {
+		until, reason = free, ReasonCap
 	}
 	for _, l := range f.Limits {
 		if l.Frees.After(f.Now) && l.Frees.After(until) {
@@ -175,6 +190,8 @@ func consent(f Facts) string {
 			return ReasonMarketingHere
 		case f.AsksConsent && !has(f.Standings, punchcard.StandingRequested):
 			return ReasonNotRequested
+		case f.AsksConsent && f.Asked:
+			return ReasonAskedAlready
 		case !f.AsksConsent && !f.FreeText && !has(f.Standings, punchcard.StandingGranted):
 			return ReasonNoConsent
 		case f.FreeText && !has(f.Standings, punchcard.StandingRequested) && !has(f.Standings, punchcard.StandingGranted) &&
@@ -204,19 +221,38 @@ func has(standings map[string]punchcard.Standing, s punchcard.Standing) bool {
 	return false
 }
 
-// capFree is when one more message fits under a cap: now, or when enough of those that count have left its window.
-func capFree(now time.Time, handed []time.Time, c rules.Cap) time.Time {
-	var within []time.Time
-	for _, at := range handed {
-		if now.Sub(at) < c.Within {
-			within = append(within, at)
+// capped tells whether the caps hold for the message. What answers the customer (free text, a code, a receipt) passes them; marketing
+// never does.
+func (f Facts) capped() bool {
+	return f.Category == categoryMarketing || !f.FreeText && f.Purpose != rules.PurposeService
+}
+
+// cap is the cap that keeps the message longest, when it frees, and how many messages count towards it; the time is not later than
+// now when none keeps it.
+func (f Facts) cap() (longest rules.Cap, free time.Time, counted int) {
+	if !f.capped() {
+		return longest, f.Now, 0
+	}
+	for _, c := range f.Caps {
+		if !c.Counts(f.Category, f.Topic) {
+			continue
+		}
+		var within []time.Time
+		for _, h := range f.Handed {
+			if c.Counts(h.Category, h.Topic) && f.Now.Sub(h.HandedAt) < c.Within {
+				within = append(within, h.HandedAt)
+			}
+		}
+		if len(within) < c.AtMost {
+			continue
+		}
+		at := f.Now.Add(c.Within)
+		if c.AtMost > 0 {
+			at = within[len(within)-c.AtMost].Add(c.Within)
+		}
+		if at.After(free) {
+			longest, free, counted = c, at, len(within)
 		}
 	}
-	if len(within) < c.AtMost {
-		return now
-	}
-	if c.AtMost == 0 {
-		return now.Add(c.Within)
-	}
-	return within[len(within)-c.AtMost].Add(c.Within)
+	return longest, free, counted
 }

@@ -44,6 +44,8 @@ type Workflows interface {
 func (a *Activities) Jobs() []Job {
 	jobs := []Job{
 		{Name: JobPoints, Every: time.Hour, Batch: a.pointsBatch},
+		{Name: JobHygiene, Every: 24 * time.Hour, Batch: a.hygieneRound},
+		{Name: JobHooks, Every: 24 * time.Hour, Pause: hooksPause, Batch: a.hooksBatch},
 	}
 	if a.Workflows != nil {
 		jobs = append(jobs, Job{Name: JobReconcile, Every: 24 * time.Hour, Pause: reconcilePause, Batch: a.reconcileBatch})
@@ -55,6 +57,7 @@ func (a *Activities) Jobs() []Job {
 const (
 	JobPoints    = "points"    // points mature and expire, tiers fall
 	JobReconcile = "reconcile" // runs whose workflow is gone end
+	JobHooks     = "hooks"     // what hooks were told long ago is forgotten
 )
 
 const (
@@ -264,4 +267,26 @@ func (a *Activities) reconcileBatch(ctx context.Context, after string) (Batch, e
 		}
 	}
 	return b, nil
+}
+
+const (
+	// hooksKept is for how long what hooks were told is kept, to be replayed.
+	hooksKept = 30 * 24 * time.Hour
+	// hooksBatch is how many events one transaction removes, and hooksPause how long others have the database between two.
+	hooksBatch = 1000
+	hooksPause = 100 * time.Millisecond
+)
+
+// hooksBatch forgets some of what hooks were told long ago.
+func (a *Activities) hooksBatch(ctx context.Context, _ string) (Batch, error) {
+	var n int64
+	err := a.Fence.Store.Update(ctx, func(tx *store.Tx) (err error) {
+		n, err = tx.PruneHooks(tx.Now.Add(-hooksKept), hooksBatch)
+		return err
+	})
+	b := Batch{Done: int(n)}
+	if n == hooksBatch {
+		b.Next = "more"
+	}
+	return b, err
 }

@@ -2,11 +2,8 @@ package activities
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"math/big"
-	"time"
 
 	"punchcard"
 	"punchcard/internal/fence"
@@ -14,12 +11,8 @@ import (
 	"punchcard/rules"
 )
 
-// The codes with which a reward is refused. fence.Words has what the customer reads.
+// The codes with which a reward is refused, beside those of fence.RefusesReward. fence.Words has what the customer reads.
 const (
-	codePerCustomer   = "per_customer"
-	codeSoldOut       = "sold_out"
-	codeOutOfCodes    = "out_of_codes"
-	codeStopped       = "stopped"
 	codeUnknownReward = "unknown_reward"
 	codeNotForPoints  = "not_for_points"
 )
@@ -170,20 +163,11 @@ func give(p *fence.Pass, reward *rules.Reward, grant *punchcard.Grant) error {
 	if grant.Status == punchcard.GrantHeld && reward.Cost <= 0 {
 		return errRefused{codeNotForPoints}
 	}
-	if code, err := limits(p, reward); err != nil || code != "" {
+	if code, err := fence.RefusesReward(p.Tx, reward, p.Customer, true); err != nil || code != "" {
 		if err != nil {
 			return err
 		}
 		return errRefused{code}
-	}
-	if reward.Codes == codesPool {
-		free, err := p.Tx.FreeCodes(reward.Name)
-		if err != nil {
-			return err
-		}
-		if free == 0 {
-			return errRefused{codeOutOfCodes}
-		}
 	}
 	if grant.Cost > 0 {
 		points, err := p.Tx.PointsNow(p.Customer.ID)
@@ -223,43 +207,6 @@ func give(p *fence.Pass, reward *rules.Reward, grant *punchcard.Grant) error {
 	})
 }
 
-// limits answers the code of the rule that refuses the reward now, or "".
-func limits(p *fence.Pass, reward *rules.Reward) (string, error) {
-	off, err := p.Tx.Off(store.SwitchReward, reward.Name)
-	if err != nil {
-		return "", err
-	}
-	if off {
-		return codeStopped, nil
-	}
-	if reward.PerCustomer > 0 {
-		n, err := p.Tx.CountGrants(reward.Name, p.Customer.ID, time.Time{})
-		if err != nil {
-			return "", err
-		}
-		if n >= int64(reward.PerCustomer) {
-			return codePerCustomer, nil
-		}
-	}
-	if reward.AtMost > 0 {
-		if err := p.Tx.LockReward(reward.Name); err != nil {
-			return "", err
-		}
-		var since time.Time
-		if reward.Within > 0 {
-			since = p.Tx.Now.Add(-reward.Within)
-		}
-		n, err := p.Tx.CountGrants(reward.Name, "", since)
-		if err != nil {
-			return "", err
-		}
-		if n >= int64(reward.AtMost) {
-			return codeSoldOut, nil
-		}
-	}
-	return "", nil
-}
-
 // Where a reward's codes come from.
 const (
 	codesGenerated = "generated"
@@ -281,7 +228,7 @@ func attachCode(tx *store.Tx, reward *rules.Reward, grant *punchcard.Grant) erro
 		return tx.SetGrantCode(grant, code)
 	case codesGenerated:
 		for {
-			code, err := NewCode()
+			code, err := punchcard.NewCode("")
 			if err != nil {
 				return err
 			}
@@ -296,39 +243,4 @@ func attachCode(tx *store.Tx, reward *rules.Reward, grant *punchcard.Grant) erro
 	default:
 		return nil
 	}
-}
-
-// codeAlphabet has no letter that is easily taken for another or for a digit: no I, L, O, U, 0 or 1.
-const codeAlphabet = "ABCDEFGHJKMNPQRSTVWXYZ23456789"
-
-// codeLength is that of a generated code, the check letter included: 30^9 possibilities, and within the 15 characters that
-// WhatsApp's copy button takes.
-const codeLength = 10
-
-// NewCode makes a code that nobody can guess. Its last letter is a check: one mistyped or swapped letter is noticed.
-func NewCode() (string, error) {
-	code := make([]byte, codeLength-1, codeLength)
-	for i := range code {
-		n, err := rand.Int(rand.Reader, big.NewInt(int64(len(codeAlphabet))))
-		if err != nil {
-			return "", fmt.Errorf("no randomness for a code: %w", err)
-		}
-		code[i] = codeAlphabet[n.Int64()]
-	}
-	return string(append(code, checkLetter(code))), nil
-}
-
-// checkLetter weighs each letter by its place. The weights are units of 30 wherever a single letter's change must show; the
-// alphabet's size is not prime, so a swap of two letters 15 apart in the alphabet can slip through.
-func checkLetter(code []byte) byte {
-	weights := []int{1, 7, 11, 13, 17, 19, 23, 29}
-	sum := 0
-	for i, c := range code {
-		for v := range len(codeAlphabet) {
-			if codeAlphabet[v] == c {
-				sum += v * weights[i%len(weights)]
-			}
-		}
-	}
-	return codeAlphabet[sum%len(codeAlphabet)]
 }

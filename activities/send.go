@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"punchcard"
@@ -169,7 +170,17 @@ func (a *Activities) prepare(p *fence.Pass, compose func(*fence.Pass) (*draft, e
 	}
 	result := rules.Result{Reply: fence.ReplyBegun}
 	out := outgoing{id: record.ID, marketing: record.Category == categoryMarketing}
-	switch v := Gate(facts); v.Decision {
+	first := m.CreatedAt
+	if fresh {
+		first = p.Tx.Now
+	}
+	wait := patience(p.Step, first)
+	asked := Gate(facts)
+	v := wait.Of(asked, p.Tx.Now)
+	switch v.Decision {
+	case End:
+		record.Status, record.Reason = punchcard.MessageSuppressed, v.Reason
+		result = because(done(rules.OutcomeNotNow), v.Reason)
 	case Suppress:
 		record.Status, record.Reason = punchcard.MessageSuppressed, v.Reason
 		result = because(done(rules.OutcomeNotSent), v.Reason)
@@ -180,17 +191,13 @@ func (a *Activities) prepare(p *fence.Pass, compose func(*fence.Pass) (*draft, e
 		record.Status, record.Reason, record.RetryAt = punchcard.MessageDeferred, v.Reason, &v.Until
 		result = rules.Result{Reply: rules.ReplyDeferred, Code: v.Reason, Wait: v.Until.Sub(p.Tx.Now)}
 	case Send:
-		if d.held != "" {
-			record.Status, record.Reason, record.RetryAt = punchcard.MessageDeferred, d.held, nil
-			result = rules.Result{Reply: rules.ReplyHeld, Code: d.held}
-			break
-		}
 		words, err := d.fill()
 		var no *notSent
 		switch {
 		case errors.As(err, &no):
 			record.Status, record.Reason = punchcard.MessageSuppressed, no.reason
 			result = because(done(rules.OutcomeNotSent), no.reason)
+			v = Verdict{Suppress, no.reason, time.Time{}}
 		case err != nil:
 			return rules.Result{}, outgoing{}, err
 		default:
@@ -209,6 +216,14 @@ func (a *Activities) prepare(p *fence.Pass, compose func(*fence.Pass) (*draft, e
 	}
 	if err == nil && record.Status == punchcard.MessageSending {
 		err = reach.use(p)
+	}
+	if err == nil && (fresh || m.Status != record.Status || m.Reason != record.Reason) {
+		seen := facts.seen(v.Reason)
+		if v.Reason == ReasonDeadline {
+			seen = facts.seen(asked.Reason)
+			seen.Deadline, seen.Waits = &wait.Deadline, asked.Reason
+		}
+		err = decided(p, &record, punchcard.Verdict(v.Decision), v.Reason, v.Until, seen)
 	}
 	return result, out, err
 }
@@ -243,7 +258,13 @@ func (a *Activities) finish(ctx context.Context, in Input, id string, became fun
 			if p.Run.Status == punchcard.RunEnded && m.Status == punchcard.MessageDeferred {
 				m.Status, m.Reason, m.RetryAt = punchcard.MessageSuppressed, ReasonRunEnded, nil
 			}
-			return result, p.Tx.SaveMessage(m)
+			if m.Status == punchcard.MessageFailed {
+				p.Tx.TellFailed(m)
+			}
+			if err := p.Tx.SaveMessage(m); err != nil {
+				return rules.Result{}, err
+			}
+			return result, refused(p, m, result)
 		})
 		if !store.IsOutage(err) || ctx.Err() != nil {
 			return a.settle(ctx, in, result, err)
@@ -252,6 +273,25 @@ func (a *Activities) finish(ctx context.Context, in Input, id string, became fun
 		case <-ctx.Done():
 		case <-time.After(finishPause):
 		}
+	}
+}
+
+// refused records what WhatsApp's answer makes of a message that it did not take.
+func refused(p *fence.Pass, m *punchcard.Message, result rules.Result) error {
+	seen := punchcard.DecisionFacts{Category: m.Category, Topic: m.Topic, Attempts: m.Attempts}
+	switch {
+	case m.Status == punchcard.MessageFailed:
+		return decided(p, m, punchcard.VerdictFailed, m.Reason, time.Time{}, seen)
+	case m.Status == punchcard.MessageSuppressed && result.Outcome == rules.OutcomeNotNow:
+		return decided(p, m, punchcard.VerdictEnd, m.Reason, time.Time{}, seen)
+	case m.Status == punchcard.MessageSuppressed:
+		return decided(p, m, punchcard.VerdictSuppress, m.Reason, time.Time{}, seen)
+	case m.Status == punchcard.MessageDeferred && m.RetryAt != nil:
+		return decided(p, m, punchcard.VerdictDefer, m.Reason, *m.RetryAt, seen)
+	case m.Status == punchcard.MessageDeferred:
+		return decided(p, m, punchcard.VerdictHold, m.Reason, time.Time{}, seen)
+	default:
+		return nil
 	}
 }
 
@@ -284,6 +324,7 @@ func (a *Activities) outcome(p *fence.Pass, m *punchcard.Message, accepted whats
 	if e != nil && e.Code != whatsapp.CodeNone {
 		code = fence.WhatsAppCode(e.Code)
 	}
+	var err error
 	switch class := whatsapp.ClassOf(sendErr); class {
 	case whatsapp.Retry:
 		pause := max(backoff(m.Attempts), after)
@@ -301,13 +342,16 @@ func (a *Activities) outcome(p *fence.Pass, m *punchcard.Message, accepted whats
 		if m.ErrorCode != fence.CodeMarketingCap {
 			return a.again(p, m, code, after), nil
 		}
-		return a.again(p, m, code, max(after, fence.MarketingCapPause)), fence.CapMarketing(p.Tx, p.Customer.ID)
+		return a.notNow(p, m, code, max(after, fence.MarketingCapPause)), fence.CapMarketing(p.Tx, p.Customer.ID)
 	case whatsapp.Ambiguous:
 		m.Status, m.Reason = punchcard.MessageUnknown, code
 		return because(done(rules.OutcomeSent), "unknown"), nil
 	case whatsapp.Recipient, whatsapp.Unrelated:
 		m.Status, m.Reason = punchcard.MessageFailed, code
-		return because(done(rules.OutcomeNotSent), code), nil
+		if m.ErrorCode == fence.CodeUndeliverable {
+			err = p.Tx.CountUndelivered(p.Customer.ID)
+		}
+		return because(done(rules.OutcomeNotSent), code), err
 	case whatsapp.OptOut:
 		m.Status, m.Reason = punchcard.MessageFailed, code
 		return because(done(rules.OutcomeNotSent), code), fence.RefuseMarketing(p.Tx, p.Customer.ID)
@@ -325,13 +369,34 @@ func (a *Activities) outcome(p *fence.Pass, m *punchcard.Message, accepted whats
 	}
 }
 
-// again has a message that WhatsApp has not taken tried again after a pause, in real time: WhatsApp's times are the machine's.
+// again has a message that WhatsApp has not taken tried again after a pause, in real time: WhatsApp's times are the machine's. One
+// whose deadline is over then is given up.
 func (a *Activities) again(p *fence.Pass, m *punchcard.Message, code string, pause time.Duration) rules.Result {
+	return a.waits(p, m, code, pause, Patience{Deadline: patience(p.Step, m.CreatedAt).Deadline})
+}
+
+// notNow does what the step says of a message that WhatsApp delivers this customer not now.
+func (a *Activities) notNow(p *fence.Pass, m *punchcard.Message, code string, pause time.Duration) rules.Result {
+	return a.waits(p, m, code, pause, patience(p.Step, m.CreatedAt))
+}
+
+func (a *Activities) waits(p *fence.Pass, m *punchcard.Message, code string, pause time.Duration, patience Patience) rules.Result {
 	wait := a.Fence.Store.Clock().Business(pause)
 	at := p.Tx.Now.Add(wait)
-	m.Status, m.Reason, m.RetryAt, m.HandedAt = punchcard.MessageDeferred, code, &at, nil
-	p.Disarm()
-	return rules.Result{Reply: rules.ReplyDeferred, Code: code, Wait: wait}
+	v := patience.Of(Verdict{Defer, code, at}, p.Tx.Now)
+	m.Reason, m.HandedAt = v.Reason, nil
+	switch v.Decision {
+	case Suppress:
+		m.Status = punchcard.MessageSuppressed
+		return because(done(rules.OutcomeNotSent), v.Reason)
+	case End:
+		m.Status = punchcard.MessageSuppressed
+		return because(done(rules.OutcomeNotNow), v.Reason)
+	default:
+		m.Status, m.RetryAt = punchcard.MessageDeferred, &at
+		p.Disarm()
+		return rules.Result{Reply: rules.ReplyDeferred, Code: code, Wait: wait}
+	}
 }
 
 // backoff is how long to wait, in real time, after a try that WhatsApp refused before processing it: five seconds, doubled for
@@ -364,10 +429,14 @@ func gateFacts(p *fence.Pass, d *draft) (Facts, address, error) {
 	f := Facts{
 		Now: p.Tx.Now, Zone: fence.Zone(policy.Program, p.Customer),
 		FreeText: d.record.Template == "", Category: d.record.Category, AsksConsent: d.asksConsent, Stopped: d.stopped,
+		Held: d.held, Undelivered: p.Customer.Undelivered, GiveUpAfter: policy.Hygiene.Undeliverable,
 		Purpose: p.Journey.Purpose, Topic: p.Journey.Topic, Standings: map[string]punchcard.Standing{},
 		MutedUntil: p.Customer.MutedUntil, Answers: p.Journey.Name == punchcard.BuiltinReply,
 		Reachable: to.phone != "" || to.userID != "", Country: p.Customer.Country,
-		Countries: policy.MarketingCountries, Quiet: policy.Quiet, Caps: policy.Caps, Handed: map[string][]time.Time{},
+		Countries: policy.MarketingCountries, Quiet: policy.Quiet, Caps: policy.Caps,
+	}
+	if _, region, err := punchcard.ParsePhone(to.phone); err == nil {
+		f.US = region == regionUS
 	}
 	for _, t := range policy.Topics {
 		f.Topics = append(f.Topics, t.Name)
@@ -385,14 +454,44 @@ func gateFacts(p *fence.Pass, d *draft) (Facts, address, error) {
 	}
 	var longest time.Duration
 	for _, c := range policy.Caps {
-		if c.Category == f.Category {
+		if f.capped() && c.Counts(f.Category, f.Topic) {
 			longest = max(longest, c.Within)
 		}
 	}
 	if longest > 0 {
-		f.Handed[f.Category], err = p.Tx.SentTimes(p.Customer.ID, f.Category, p.Tx.Now.Add(-longest))
+		if f.Handed, err = p.Tx.Handed(p.Customer.ID, p.Tx.Now.Add(-longest)); err != nil {
+			return f, to, err
+		}
+	}
+	if f.AsksConsent {
+		f.Asked, err = askedAbout(p, standings)
 	}
 	return f, to, err
+}
+
+// regionUS is the region of numbers that WhatsApp delivers no marketing to. Source: Meta's page on per-user marketing limits.
+const regionUS = "US"
+
+// askedAbout tells whether another run has asked for consent since it was requested last: one request is asked about once.
+func askedAbout(p *fence.Pass, standings map[string]punchcard.ConsentState) (bool, error) {
+	var requested time.Time
+	for _, s := range standings {
+		if s.Standing == punchcard.StandingRequested && s.At.After(requested) {
+			requested = s.At
+		}
+	}
+	var templates []string
+	for _, program := range []*rules.Program{p.Program, p.Policy.Program} {
+		for name, t := range program.Templates {
+			if t.AsksConsent && !slices.Contains(templates, name) {
+				templates = append(templates, name)
+			}
+		}
+	}
+	if p.Run.EntryEvent != punchcard.EventConsentRequested {
+		requested = requested.Add(-time.Microsecond) // asked in the very moment of the request counts, but for the run that it began
+	}
+	return p.Tx.AskedSince(p.Customer.ID, p.Run.ID, templates, requested)
 }
 
 // unworded is why a text could not be filled in: a rule's no, which a run goes on from.
@@ -402,6 +501,9 @@ func unworded(err error) error {
 	}
 	if errors.Is(err, rules.ErrEmpty) {
 		return &notSent{ReasonParameterEmpty}
+	}
+	if errors.Is(err, rules.ErrCodeForm) {
+		return &notSent{ReasonCodeForm}
 	}
 	if errors.Is(err, rules.ErrOfferOver) {
 		return &notSent{ReasonOfferOver}
@@ -436,7 +538,8 @@ func freeText(p *fence.Pass) (*draft, error) {
 		if err != nil {
 			return whatsapp.Message{}, unworded(err)
 		}
-		d.record.Text, d.record.Language = text, p.Customer.Language
+		d.record.Language = p.Customer.Language
+		d.record.Text = env.Shown(func(env *rules.Env) (string, error) { return p.Step.Say.Render(p.Customer.Language, env) })
 		if menu := fence.MenuOf(p.Run.Entry); menu != nil {
 			return whatsapp.Message{List: wireList(text, menu)}, nil
 		}

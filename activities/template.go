@@ -40,14 +40,22 @@ func template(p *fence.Pass) (*draft, error) {
 			return whatsapp.Message{}, err
 		}
 		language := p.Customer.Language
-		if env, err = t.With(language, p.Step.With, env); err != nil {
-			return whatsapp.Message{}, unworded(err)
+		render := func(env *rules.Env) (rules.Rendered, error) {
+			filled, err := t.With(language, p.Step.With, env)
+			if err != nil {
+				return rules.Rendered{}, err
+			}
+			return t.Render(language, filled)
 		}
-		r, err := t.Render(language, env)
+		r, err := render(env)
 		if err != nil {
 			return whatsapp.Message{}, unworded(err)
 		}
-		d.record.Text, d.record.Language, d.record.Version = r.Wording, r.Language, r.Name
+		d.record.Language, d.record.Version = r.Language, r.Name
+		d.record.Text = env.Shown(func(env *rules.Env) (string, error) {
+			shown, err := render(env)
+			return shown.Wording, err
+		})
 		return whatsapp.Message{Template: wireTemplate(r)}, nil
 	}
 	return d, nil

@@ -41,6 +41,12 @@ type Dispatch interface {
 	Links(ctx context.Context) ([]dispatch.WayIn, error)
 	CloseHandoff(ctx context.Context, id, by string) (*punchcard.Handoff, error)
 	CloseCircuit(ctx context.Context, scope punchcard.CircuitScope, by string) (int, error)
+	AddHook(ctx context.Context, url string, types []punchcard.HookType, note string) (*punchcard.Hook, error)
+	RemoveHook(ctx context.Context, id string) error
+	RotateHook(ctx context.Context, id string) (*punchcard.Hook, error)
+	EnableHook(ctx context.Context, id string) (*punchcard.Hook, error)
+	TestHook(ctx context.Context, id string) (*punchcard.HookDelivery, error)
+	ReplayHook(ctx context.Context, id string, what dispatch.Replay) (int64, error)
 	CloseAlert(ctx context.Context, id, by string) (*punchcard.Alert, error)
 	Templates(ctx context.Context) (*dispatch.TemplateReport, error)
 	PushTemplates(ctx context.Context, book dispatch.TemplateBook, p *rules.Program) (*dispatch.TemplateReport, error)
@@ -140,6 +146,7 @@ func build(o Options) built {
 		r.register(a, s.operation(r, a.OpenAPI().Components.Schemas))
 		r.document(a)
 	}
+	documentHooks(a.OpenAPI())
 	openAnswers(a.OpenAPI())
 	s.pages = renderPages(a.OpenAPI())
 	for _, r := range routes {

@@ -341,22 +341,9 @@ func (s *server) customerMessages(ctx context.Context, in *customerList) (*outpu
 	if err != nil {
 		return nil, err
 	}
-	view := s.Store.View(ctx)
-	rows, err := view.Messages(c.ID, before, in.Limit+1)
+	rows, err := s.Store.View(ctx).Messages(c.ID, before, in.Limit+1)
 	if err != nil {
 		return nil, err
-	}
-	for i := range rows {
-		if rows[i].GrantID == "" {
-			continue
-		}
-		g, err := view.Grant(rows[i].GrantID)
-		if err != nil {
-			return nil, err
-		}
-		if g != nil && g.Code != "" {
-			rows[i].Text = strings.ReplaceAll(rows[i].Text, g.Code, mask(g.Code))
-		}
 	}
 	return answer(paged(rows, in.Limit, func(m punchcard.Message) string { return m.ID }, func(m punchcard.Message) messageItem {
 		return messageItem{
@@ -442,21 +429,8 @@ func (s *server) customerGrants(ctx context.Context, in *customerList) (*output[
 	}
 	return answer(paged(rows, in.Limit, func(g punchcard.Grant) string { return g.ID }, func(g punchcard.Grant) grantItem {
 		return grantItem{
-			ID: g.ID, Reward: g.Reward, Status: g.Status, Code: mask(g.Code), CapturedBy: g.CapturedBy, Cost: g.Cost, Value: g.Value,
+			ID: g.ID, Reward: g.Reward, Status: g.Status, Code: g.Code, CapturedBy: g.CapturedBy, Cost: g.Cost, Value: g.Value,
 			RunID: g.RunID, RedemptionID: g.RedemptionID, CreatedAt: g.CreatedAt, ExpiresAt: g.ExpiresAt, EndedAt: g.EndedAt,
 		}
 	})), nil
-}
-
-// shownOfCode is how many of a code's characters are shown.
-const shownOfCode = 4
-
-// mask hides a code but for its end. A short one is hidden whole, and more than half of any.
-func mask(code string) string {
-	r := []rune(code)
-	shown := shownOfCode
-	if len(r) < 2*shownOfCode {
-		shown = len(r) / 4
-	}
-	return strings.Repeat("•", len(r)-shown) + string(r[len(r)-shown:])
 }

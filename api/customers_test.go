@@ -107,13 +107,13 @@ func TestCustomerLists(t *testing.T) {
 	expires := monday.Add(60 * 24 * time.Hour)
 	run := punchcard.NewID("run")
 	b.do(func(tx *store.Tx) error {
-		g := &punchcard.Grant{ID: punchcard.NewID("grt"), CustomerID: id, Reward: "free-coffee", Version: 1, Code: "COFFEE7Q2K", CapturedBy: "till", Status: punchcard.GrantGiven, Cost: 0, Value: 4.5, ExpiresAt: &expires}
+		g := &punchcard.Grant{ID: punchcard.NewID("grt"), CustomerID: id, Reward: "free-coffee", Version: 1, Code: punchcard.MaskCode("COFFEE7Q2K"), CapturedBy: "till", Status: punchcard.GrantGiven, Cost: 0, Value: 4.5, ExpiresAt: &expires}
 		if err := tx.AddGrant(g); err != nil {
 			return err
 		}
 		for _, m := range []*punchcard.Message{
 			{ID: punchcard.NewID("msg"), CustomerID: id, Direction: punchcard.Inbound, Kind: "text", Text: "hello", Wamid: &wamid, Status: punchcard.MessageReceived},
-			{ID: punchcard.NewID("msg"), CustomerID: id, RunID: run, Step: 1, Direction: punchcard.Outbound, Kind: "template", Template: "reward_code", Text: "Your code is COFFEE7Q2K.", GrantID: g.ID, Status: punchcard.MessageFailed, Reason: "whatsapp_131026", ErrorCode: 131026},
+			{ID: punchcard.NewID("msg"), CustomerID: id, RunID: run, Step: 1, Direction: punchcard.Outbound, Kind: "template", Template: "reward_code", Text: "Your code is ••••••7Q2K.", GrantID: g.ID, Status: punchcard.MessageFailed, Reason: "whatsapp_131026", ErrorCode: 131026},
 		} {
 			if _, err := tx.AddMessage(m); err != nil {
 				return err

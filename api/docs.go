@@ -80,7 +80,7 @@ func chapters(doc *huma.OpenAPI) []chapter {
 	for _, tag := range doc.Tags {
 		c := chapter{Name: tag.Name}
 		for _, path := range slices.Sorted(maps.Keys(doc.Paths)) {
-			for _, op := range []*huma.Operation{doc.Paths[path].Get, doc.Paths[path].Post} {
+			for _, op := range []*huma.Operation{doc.Paths[path].Get, doc.Paths[path].Post, doc.Paths[path].Delete} {
 				if op != nil && slices.Contains(op.Tags, tag.Name) {
 					c.Operations = append(c.Operations, operationDocOf(doc, op))
 				}
@@ -110,8 +110,8 @@ func operationDocOf(doc *huma.OpenAPI, op *huma.Operation) operationDoc {
 			}
 		}
 	}
-	if op.Method == post && op.RequestBody == nil {
-		curl = append(curl, "-X POST")
+	if op.Method != get && op.RequestBody == nil {
+		curl = append(curl, "-X "+op.Method)
 	}
 	d.Curl = strings.Join(append(curl, `"$PUNCHCARD_URL`+exampleOf(op.Path)+`"`), " \\\n  ")
 	for _, status := range slices.Sorted(maps.Keys(op.Responses)) {

@@ -18,6 +18,8 @@ type handoffItem struct {
 	RunID      string     `json:"run_id"`
 	CustomerID string     `json:"customer_id"`
 	Note       string     `json:"note" doc:"What the person is to do"`
+	Mutes      bool       `json:"mutes" doc:"Automation to the customer is silent meanwhile. A message that nothing answered mutes nothing, and has no run"`
+	MessageID  string     `json:"message_id" doc:"The customer's message that nothing answered; empty for one that a journey handed off"`
 	OpenedAt   time.Time  `json:"opened_at"`
 	Until      time.Time  `json:"until" doc:"When automation goes on by itself"`
 	ClosedAt   *time.Time `json:"closed_at"`
@@ -25,7 +27,7 @@ type handoffItem struct {
 }
 
 func handoffOf(h punchcard.Handoff) handoffItem {
-	return handoffItem{h.ID, h.RunID, h.CustomerID, h.Note, h.OpenedAt, h.Until, h.ClosedAt, h.ClosedBy}
+	return handoffItem{h.ID, h.RunID, h.CustomerID, h.Note, h.Mutes, h.MessageID, h.OpenedAt, h.Until, h.ClosedAt, h.ClosedBy}
 }
 
 func (s *server) handoffs(ctx context.Context, in *struct{ Paging }) (*output[list[handoffItem]], error) {

@@ -23,13 +23,8 @@ var aboutCapture = options{
 	example: `{"code": "COFFEE-7Q2K"}`,
 }
 
-// What one request may bring, and what WhatsApp and tills take for a code.
-const (
-	maxCodes     = 10_000
-	maxCodesBody = 1 << 20
-	minCode      = 4
-	maxCode      = 15
-)
+// maxCodesBody bounds what one request may bring, in bytes.
+const maxCodesBody = 1 << 20
 
 var aboutCodes = options{
 	maxBody: maxCodesBody,
@@ -98,7 +93,7 @@ func (s *server) redemption(ctx context.Context, in *struct {
 			return nil, err
 		}
 		if g != nil {
-			v.Code, v.Cost, v.Value, v.ExpiresAt = mask(g.Code), g.Cost, g.Value, g.ExpiresAt
+			v.Code, v.Cost, v.Value, v.ExpiresAt = g.Code, g.Cost, g.Value, g.ExpiresAt
 		}
 	}
 	return answer(v), nil
@@ -162,8 +157,8 @@ func (s *server) addCodes(ctx context.Context, in *codesInput) (*output[codesAdd
 	codes := make([]string, 0, len(in.Body.Codes))
 	for i, c := range in.Body.Codes {
 		code := punchcard.NormalizeCode(c)
-		if !isCode(code) {
-			return nil, punchcard.Errorf(punchcard.CodeInvalid, "a code has %d to %d letters and digits (A–Z, 0–9)", minCode, maxCode).In(fmt.Sprintf("codes[%d]", i))
+		if !punchcard.IsCode(code) {
+			return nil, punchcard.Errorf(punchcard.CodeInvalid, "a code has %d to %d letters and digits (A–Z, 0–9)", punchcard.MinCode, punchcard.MaxCode).In(fmt.Sprintf("codes[%d]", i))
 		}
 		if !seen[code] {
 			seen[code] = true
@@ -184,16 +179,4 @@ func (s *server) addCodes(ctx context.Context, in *codesInput) (*output[codesAdd
 	}
 	body.Duplicates = int64(len(in.Body.Codes)) - body.Added
 	return answer(body), nil
-}
-
-func isCode(s string) bool {
-	if len(s) < minCode || len(s) > maxCode {
-		return false
-	}
-	for _, r := range s {
-		if (r < 'A' || r > 'Z') && (r < '0' || r > '9') {
-			return false
-		}
-	}
-	return true
 }

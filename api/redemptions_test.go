@@ -48,7 +48,7 @@ func TestRedemption(t *testing.T) {
 func (b *bundle) grant(customer, code string, change func(*punchcard.Grant)) *punchcard.Grant {
 	b.t.Helper()
 	expires := monday.Add(time.Hour)
-	g := &punchcard.Grant{ID: punchcard.NewID("grt"), CustomerID: customer, Reward: "free-coffee", Version: 1, Code: code, CapturedBy: "till", Status: punchcard.GrantGiven, Value: 4.5, ExpiresAt: &expires}
+	g := &punchcard.Grant{ID: punchcard.NewID("grt"), CustomerID: customer, Reward: "free-coffee", Version: 1, CapturedBy: "till", Status: punchcard.GrantGiven, Value: 4.5, ExpiresAt: &expires}
 	if change != nil {
 		change(g)
 	}
@@ -56,8 +56,10 @@ func (b *bundle) grant(customer, code string, change func(*punchcard.Grant)) *pu
 		if err := tx.AddGrant(g); err != nil {
 			return err
 		}
-		_, err := tx.AddCode(code, g.Reward, g.ID)
-		return err
+		if _, err := tx.AddCode(code, g.Reward, g.ID); err != nil {
+			return err
+		}
+		return tx.SetGrantCode(g, code)
 	})
 	return g
 }

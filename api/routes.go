@@ -40,6 +40,7 @@ const (
 	tagApprovals   = "Approvals"
 	tagSending     = "Sending"
 	tagProgram     = "Program"
+	tagHooks       = "Hooks"
 	tagWhatsApp    = "WhatsApp"
 	tagServer      = "Server"
 )
@@ -47,6 +48,7 @@ const (
 const (
 	get  = http.MethodGet
 	post = http.MethodPost
+	del  = http.MethodDelete
 )
 
 // routes is the table of all there is, with who may call it.
@@ -91,6 +93,7 @@ func (s *server) routes() []route {
 		{get, "/v1/handoffs", needsKey, "listHandoffs", tagApprovals, "List conversations that a person has taken over, oldest first", with(s, s.handoffs), options{}},
 		{post, "/v1/handoffs/{id}/close", needsKey, "closeHandoff", tagApprovals, "Give one back to automation", with(s, s.closeHandoff), aboutClose},
 
+		{get, "/v1/hygiene", needsKey, "listHygiene", tagSending, "List what the list's hygiene came to, day by day, newest first", with(s, s.hygiene), options{about: aboutHygiene}},
 		{get, "/v1/account", needsKey, "getAccount", tagSending, "Look at what WhatsApp says of the account", with(s, s.account), options{about: aboutAccount}},
 		{post, "/v1/account/circuit/close", needsKey, "closeCircuit", tagSending, "Let held sends go on", with(s, s.closeCircuit), options{idempotent: true, about: aboutCircuit, example: `{"scope": "all", "by": "maria@beanandbloom.example"}`}},
 		{get, "/v1/messages", needsKey, "listUnsettledMessages", tagSending, "List messages of which nobody knows what became, newest first", with(s, s.unsettledMessages), options{}},
@@ -103,6 +106,15 @@ func (s *server) routes() []route {
 
 		{get, "/u/{token}", public, "unsubscribe", tagConsents, "The page to unsubscribe", with(s, s.unsubscribe), aboutUnsubscribe},
 		{post, "/u/{token}", public, "unsubscribed", tagConsents, "Unsubscribe", with(s, s.unsubscribed), aboutUnsubscribed},
+
+		{get, "/v1/hooks", needsKey, "listHooks", tagHooks, "List who is told of what happens", with(s, s.listHooks), options{about: aboutHooks}},
+		{post, "/v1/hooks", needsKey, "addHook", tagHooks, "Have another system told", with(s, s.addHook), aboutAddHook},
+		{del, "/v1/hooks/{id}", needsKey, "removeHook", tagHooks, "Have it told no more", with(s, s.removeHook), options{status: http.StatusNoContent, about: aboutRemoveHook}},
+		{get, "/v1/hooks/{id}/deliveries", needsKey, "listHookDeliveries", tagHooks, "List what it was told, newest first", with(s, s.hookDeliveries), options{}},
+		{post, "/v1/hooks/{id}/rotate", needsKey, "rotateHook", tagHooks, "Give it a new secret", with(s, s.rotateHook), options{about: aboutRotate}},
+		{post, "/v1/hooks/{id}/enable", needsKey, "enableHook", tagHooks, "Have it told again after it was disabled", with(s, s.enableHook), options{about: aboutEnable}},
+		{post, "/v1/hooks/{id}/test", needsKey, "testHook", tagHooks, "Send it a test", with(s, s.testHook), options{status: http.StatusAccepted, about: aboutTestHook}},
+		{post, "/v1/hooks/{id}/replay", needsKey, "replayHook", tagHooks, "Tell it again", with(s, s.replayHook), aboutReplay},
 
 		{get, pathWebhook, public, "verifyWebhook", tagWhatsApp, "WhatsApp's handshake", with(s, s.handshake), aboutHandshake},
 		{post, pathWebhook, public, "receiveWebhook", tagWhatsApp, "Receive what WhatsApp has to say", with(s, s.webhook), aboutWebhook},
@@ -245,7 +257,7 @@ func openAnswers(doc *huma.OpenAPI) {
 		}
 	}
 	for _, item := range doc.Paths {
-		for _, op := range []*huma.Operation{item.Get, item.Post} {
+		for _, op := range []*huma.Operation{item.Get, item.Post, item.Delete} {
 			if op == nil || op.RequestBody == nil {
 				continue
 			}
@@ -268,6 +280,8 @@ func operationAt(doc *huma.OpenAPI, method, path string) *huma.Operation {
 		return nil
 	case method == post:
 		return item.Post
+	case method == del:
+		return item.Delete
 	default:
 		return item.Get
 	}
@@ -289,7 +303,7 @@ func (s *server) humaConfig() huma.Config {
 	}
 	config.Tags = []*huma.Tag{
 		{Name: tagEvents}, {Name: tagCustomers}, {Name: tagConsents}, {Name: tagRuns}, {Name: tagRedemptions}, {Name: tagApprovals}, {Name: tagSending}, {Name: tagProgram},
-		{Name: tagWhatsApp}, {Name: tagServer},
+		{Name: tagHooks, Description: aboutHooks}, {Name: tagWhatsApp}, {Name: tagServer},
 	}
 	format := huma.DefaultJSONFormat
 	format.Unmarshal = unmarshal

@@ -217,6 +217,9 @@ func parseDuration(s string) (time.Duration, bool) {
 }
 
 // formatDuration writes a duration as parseDuration reads it.
+// FormatDuration is a duration as the language writes it: 1d.
+func FormatDuration(d time.Duration) string { return formatDuration(d) }
+
 func formatDuration(d time.Duration) string {
 	for _, u := range []struct {
 		unit time.Duration

@@ -31,6 +31,9 @@ type Env struct {
 	With      map[string]any            // what a step hands its template, by the name of the parameter
 	WithTimes map[string]time.Time      // and of those that a template takes as a moment, when that is
 	Bound     map[string]map[string]any // what `as` bound, as BoundSchema or a Call's Answers decodes it
+	// Secrets are the values in Bound that are the customer's alone, and what stands for each where others may read it. Expressions
+	// do not see it.
+	Secrets map[string]string
 }
 
 // zone is the customer's time zone, or else the program's.

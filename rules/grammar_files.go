@@ -26,9 +26,23 @@ var linkGrammar = keys(
 )
 
 var capGrammar = keys(
-	must("category", enum("marketing", "utility"), "Which messages are counted"),
+	may("category", enum("marketing", "utility"), "Which templates are counted; any unless said otherwise"),
+	may("topic", aName, "Those of which topic; any unless said otherwise"),
 	must("at_most", atLeast(1), "How many"),
 	must("within", aDuration, "In which time"),
+)
+
+var openingGrammar = keys(
+	may("weekdays", listOf(enum(weekdays...)), "On which days; every day unless said otherwise"),
+	must("from", aClock, "When somebody is there, in the program's time"),
+	must("to", aClock, "Until when; earlier than `from` spans midnight"),
+)
+
+var hygieneGrammar = keys(
+	may("undeliverable_after", atLeast(1), "How many messages in a row WhatsApp cannot deliver before no more are sent; 5 unless said otherwise"),
+	may("unresponsive_after", aDuration, "After how long without a sign of them a customer counts as unresponsive"),
+	may("ask_again", aBool, "Then what they agreed to expires, and they are asked once more"),
+	may("expire_after", aDuration, "After how long without a sign of them what they agreed to expires"),
 )
 
 var earnGrammar = keys(
@@ -92,8 +106,10 @@ var programGrammar = keys(
 	may("on_stop", enum(words(OnStopConfirm, OnStopOfferTopics)...), "What a STOP is answered with, beside that all is stopped"),
 	may("ask_again_after", aDuration, "How long after silence or refusal the business may ask again"),
 	may("caps", listOf(aMapOf(capGrammar)), "How many messages a customer gets"),
+	may("hygiene", aMapOf(hygieneGrammar), "When a customer is no longer written to, or asked anew"),
 	must("keywords", mapOf(listOf(aWord)), "Whole messages with a meaning"),
-	may("replies", mapOf(aText), "What is answered at once to a keyword, or `otherwise`"),
+	may("replies", mapOf(aText), "What is answered at once: to a keyword, to a first message (`greeting`), when nobody is there (`away`), `otherwise`"),
+	may("opening_hours", listOf(aMapOf(openingGrammar)), "When somebody is there to answer; always unless said otherwise"),
 	may("attributes", fields, "What is known of a customer"),
 	may("events", mapOf(fields), "What backends report, with the types of its properties"),
 	may("calls", mapOf(aMapOf(callGrammar)), "Other systems that steps may ask"),

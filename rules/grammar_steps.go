@@ -11,6 +11,8 @@ var (
 	timeoutOption = must("timeout", aDuration, "How long at most")
 	onTimeout     = may("on_timeout", someSteps, "What happens when the time is over")
 	onNotSent     = may("on_not_sent", someSteps, "What happens when the message may not go or cannot be delivered")
+	notNow        = may("not_now", enum(words(NotNowWait, NotNowSkip, NotNowEnd)...), "What happens when the message may not go now: it waits unless said otherwise")
+	within        = may("within", aDuration, "How long it waits at most; then it is not sent. 7d unless said otherwise")
 	onRefused     = may("on_refused", someSteps, "What happens when a rule says no")
 )
 
@@ -83,9 +85,9 @@ type stepForm struct {
 
 // stepForms are the kinds in the order in which people learn them.
 var stepForms = []stepForm{
-	{KindSend, "Send a template", aName, []key{withTexts, ifOption, onNotSent}},
+	{KindSend, "Send a template", aName, []key{withTexts, ifOption, notNow, within, onNotSent}},
 	{KindSay, "Say something, inside the service window", aText, []key{
-		ifOption,
+		ifOption, notNow, within,
 		may("image", aText, "The address of a picture to show; the text is its caption"),
 		may("document", aMapOf(documentGrammar), "A file; the text is its caption"),
 		may("location", aMapOf(locationGrammar), "A place on the map; the text is its name"),
@@ -94,7 +96,7 @@ var stepForms = []stepForm{
 	}},
 	{KindAsk, "Ask by a template and wait for the answer", aName, []key{
 		withTexts, ifOption, may("remind", aMapOf(remindGrammar), "A second message while no answer has come"), timeoutOption,
-		must("answers", mapOf(someSteps), "What each answer leads to, by keyword; `other` is any other"), onTimeout, onNotSent,
+		must("answers", mapOf(someSteps), "What each answer leads to, by keyword; `other` is any other"), onTimeout, notNow, within, onNotSent,
 	}},
 	{KindWait, "Wait for a time", aDuration, []key{
 		ifOption, may("restart_on", aMapOf(restartGrammar), "What starts the wait anew"),

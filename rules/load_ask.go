@@ -3,6 +3,7 @@ package rules
 import (
 	"maps"
 	"slices"
+	"time"
 )
 
 // AnswerOther is the answer that stands for whatever is no other.
@@ -33,6 +34,7 @@ func (x *journeyCheck) ask(n, value *node, id, next string, f frame) (falls bool
 		second := id + "/answer2"
 		x.put(remind, id+"/remind", Node{Kind: KindSend, Label: "send " + reminder, Next: to(OutcomeNext, second)}, &Step{
 			Template: reminder, With: reminderParams,
+			NotNow: NotNowWait, Within: max(timeout-wait.For, time.Minute), // it waits no longer than the question stands
 		})
 		wait.Next[OutcomeElapsed] = id + "/remind"
 		again := Node{Kind: KindAnswer, Label: wait.Label, For: timeout, Scope: id, Next: maps.Clone(wait.Next)}
@@ -54,9 +56,9 @@ func (x *journeyCheck) ask(n, value *node, id, next string, f frame) (falls bool
 	if n.get("if") != nil {
 		edges[OutcomeSkipped] = next
 	}
-	x.put(n, id, Node{Kind: KindAsk, Label: "ask " + template, Next: edges}, &Step{
-		If: x.guard(n, f), Template: template, With: params,
-	})
+	step := &Step{If: x.guard(n, f), Template: template, With: params}
+	x.notNow(n, id, edges, step)
+	x.put(n, id, Node{Kind: KindAsk, Label: "ask " + template, Next: edges}, step)
 	return falls
 }
 

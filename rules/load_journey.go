@@ -203,6 +203,9 @@ func (x *journeyCheck) message(n, value *node, f frame) (string, []Param) {
 		}
 	}
 	x.endOfOffer(n.get("with"), t, params)
+	if x.publish {
+		x.codeToCopy(n.get("with"), t, params)
+	}
 	if len(missing) > 0 {
 		x.at(value, "the template %s needs %s by `with`", name, and(missing))
 	}
@@ -229,6 +232,29 @@ func (x *journeyCheck) endOfOffer(with *node, t *Template, params []Param) {
 		for _, w := range p.Value.wordings {
 			if len(w.segments) != 1 || w.segments[0].expr == nil || w.segments[0].expr.result.Kind != TypeTime {
 				x.at(wordingNode(with.get(p.Name), w.language), "%s is when the offer of %s ends: hand over one time, as in \"{{ welcome.expires }}\"", p.Name, t.Name)
+			}
+		}
+	}
+}
+
+// codeToCopy checks what a step writes out as a code that a tap copies. What is known only when it is sent is checked then.
+func (x *journeyCheck) codeToCopy(with *node, t *Template, params []Param) {
+	for _, b := range t.buttons {
+		if b.code == nil {
+			continue
+		}
+		for _, p := range params {
+			if p.Name != b.code.source {
+				continue
+			}
+			for _, w := range p.Value.wordings {
+				var written strings.Builder
+				for _, s := range w.segments {
+					written.WriteString(s.literal)
+				}
+				if code := strings.TrimSpace(written.String()); code != "" && !codeForm.MatchString(code) {
+					x.at(wordingNode(with.get(p.Name), w.language), "%s is a code that a tap copies: it has at most 15 letters and digits, and nothing else", p.Name)
+				}
 			}
 		}
 	}

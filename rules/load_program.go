@@ -25,13 +25,10 @@ func (c *checker) program(n *node) {
 		p.AskAgainAfter = c.duration(d)
 	}
 	for _, item := range c.optional(n.get("caps")) {
-		if c.open(item, capGrammar) {
-			p.Caps = append(p.Caps, Cap{
-				Category: c.oneOf(item.get("category"), "the category", "marketing", "utility"),
-				AtMost:   int(c.integer(item.get("at_most"), 1)), Within: c.duration(item.get("within")),
-			})
-		}
+		c.cap(item)
 	}
+	c.opening(n.get("opening_hours"))
+	c.hygiene(n.get("hygiene"))
 	c.optIns(n.get("opt_in"))
 	c.links(n.get("links"))
 	p.OnStop = OnStopConfirm
@@ -39,6 +36,9 @@ func (c *checker) program(n *node) {
 		p.OnStop = OnStop(c.oneOf(o, "on_stop", words(OnStopConfirm, OnStopOfferTopics)...))
 	}
 	c.replies(n.get("replies"))
+	if away := n.get("replies").get(ReplyAway); away != nil && len(p.Opening) == 0 {
+		c.at(away, "away is said outside of opening_hours, of which there are none")
+	}
 	c.points(n.get("points"))
 	c.tiers(n.get("tiers"))
 	c.milestones(n.get("milestones"))
@@ -50,6 +50,72 @@ func (c *checker) optional(n *node) []*node {
 		return nil
 	}
 	return c.items(n)
+}
+
+func (c *checker) cap(n *node) {
+	if !c.open(n, capGrammar) {
+		return
+	}
+	limit := Cap{AtMost: int(c.integer(n.get("at_most"), 1)), Within: c.duration(n.get("within"))}
+	if category := n.get("category"); category != nil {
+		limit.Category = c.oneOf(category, "the category", "marketing", "utility")
+	}
+	if topic := n.get("topic"); topic != nil {
+		names := make([]string, len(c.prog.Topics))
+		for i, t := range c.prog.Topics {
+			names[i] = t.Name
+		}
+		limit.Topic = c.known(topic, "topic", names)
+	}
+	unknown := slices.ContainsFunc(n.pairs, func(p pair) bool { _, ok := capGrammar.key(p.key.value); return !ok })
+	if n.get("category") == nil && n.get("topic") == nil && !unknown {
+		c.at(n, "a cap counts the messages of a category, of a topic, or of both")
+	}
+	c.prog.Caps = append(c.prog.Caps, limit)
+}
+
+func (c *checker) opening(n *node) {
+	for _, item := range c.optional(n) {
+		if !c.open(item, openingGrammar) {
+			continue
+		}
+		o := Opening{From: c.timeOfDay(item.get("from")), To: c.timeOfDay(item.get("to"))}
+		if o.From == o.To && item.get("from") != nil && item.get("to") != nil {
+			c.at(item, "opening hours end later than they begin")
+		}
+		for _, day := range c.optional(item.get("weekdays")) {
+			name := c.oneOf(day, "the weekday", weekdays...)
+			o.Weekdays = append(o.Weekdays, time.Weekday((slices.Index(weekdays, name)+1)%7))
+		}
+		c.prog.Opening = append(c.prog.Opening, o)
+	}
+}
+
+func (c *checker) hygiene(n *node) {
+	h := &c.prog.Hygiene
+	h.Undeliverable = DefaultUndeliverable
+	if n == nil || !c.open(n, hygieneGrammar) {
+		return
+	}
+	if v := n.get("undeliverable_after"); v != nil {
+		h.Undeliverable = int(c.integer(v, 1))
+	}
+	if d := n.get("unresponsive_after"); d != nil {
+		h.Unresponsive = c.duration(d)
+	}
+	if d := n.get("expire_after"); d != nil {
+		h.Expire = c.duration(d)
+		if h.Unresponsive > 0 && h.Expire > 0 && h.Expire <= h.Unresponsive {
+			c.at(d, "what is agreed to expires later than a customer counts as unresponsive: %s is not more than %s",
+				formatDuration(h.Expire), formatDuration(h.Unresponsive))
+		}
+	}
+	if a := n.get("ask_again"); a != nil {
+		h.AskAgain = c.boolean(a)
+		if h.AskAgain && n.get("unresponsive_after") == nil {
+			c.at(a, "ask_again needs unresponsive_after")
+		}
+	}
 }
 
 func (c *checker) identity(n *node) {
@@ -143,8 +209,11 @@ func (c *checker) keywords(n *node) {
 	meaning := map[string]string{}
 	for _, k := range words.pairs {
 		word := Keyword{Name: c.name(k.key)}
-		if k.key.value == "other" || k.key.value == "otherwise" {
+		switch k.key.value {
+		case "other", ReplyOtherwise:
 			c.at(k.key, "%q cannot be a keyword: it stands for every other message", k.key.value)
+		case ReplyGreeting, ReplyAway:
+			c.at(k.key, "%q cannot be a keyword: it is a reply to no word", k.key.value)
 		}
 		items := c.items(k.value)
 		if len(items) == 0 && k.value.shape == list {
@@ -199,7 +268,7 @@ func (c *checker) replies(n *node) {
 	if n == nil || !c.is(n, mapping) {
 		return
 	}
-	names := append(c.keywordNames(), "otherwise")
+	names := append(c.keywordNames(), ReplyGreeting, ReplyAway, ReplyOtherwise)
 	for _, r := range n.pairs {
 		if c.known(r.key, "keyword", names) == "stop" {
 			c.at(r.key, "stop has no reply of the program's: it is confirmed by itself")

@@ -49,7 +49,9 @@ func (x *journeyCheck) say(n, value *node, id, next string, f frame) {
 			}
 		}
 	}
-	x.put(n, id, Node{Kind: KindSay, Label: "say", Next: to(OutcomeNext, next)}, step)
+	edges := to(OutcomeNext, next)
+	x.notNow(n, id, edges, step)
+	x.put(n, id, Node{Kind: KindSay, Label: "say", Next: edges}, step)
 }
 
 // literalLength counts the characters that stand in a wording, without those that are filled in.

@@ -137,10 +137,28 @@ func (x *journeyCheck) send(n, value *node, id, next string, f frame) bool {
 	if notSent != next {
 		edges[OutcomeNotSent] = notSent
 	}
-	x.put(n, id, Node{Kind: KindSend, Label: "send " + template, Next: edges}, &Step{
-		If: x.guard(n, f), Template: template, With: params,
-	})
+	step := &Step{If: x.guard(n, f), Template: template, With: params}
+	x.notNow(n, id, edges, step)
+	x.put(n, id, Node{Kind: KindSend, Label: "send " + template, Next: edges}, step)
 	return true
+}
+
+// notNow reads what happens to a message that may not go now.
+func (x *journeyCheck) notNow(n *node, id string, edges map[string]string, step *Step) {
+	step.NotNow, step.Within = NotNowWait, DefaultWithin
+	if o := n.get("not_now"); o != nil {
+		step.NotNow = NotNow(x.oneOf(o, "not_now", words(NotNowWait, NotNowSkip, NotNowEnd)...))
+	}
+	if d := n.get("within"); d != nil {
+		step.Within = x.duration(d)
+		if step.NotNow == NotNowSkip || step.NotNow == NotNowEnd {
+			x.at(n.key("within"), "within says how long a message waits: with not_now: %s it does not wait", step.NotNow)
+		}
+	}
+	if step.NotNow == NotNowEnd {
+		edges[OutcomeNotNow] = id + "/not_now"
+		x.put(n, id+"/not_now", Node{Kind: KindEnd, Label: "end " + OutcomeNotNow}, &Step{Outcome: OutcomeNotNow})
+	}
 }
 
 func (x *journeyCheck) wait(n, value *node, id, next string, f frame) bool {

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -501,6 +502,10 @@ func (c *checker) copyCode(item, n *node, sc scope) templateButton {
 	before := len(c.found)
 	if b.code = c.single(n, sc); b.code == nil && len(c.found) == before {
 		c.at(n, "a copy_code is one value: \"{{ code }}\"")
+	} else if b.code != nil && c.publish {
+		if code, err := strconv.Unquote(b.code.source); err == nil && !codeForm.MatchString(strings.TrimSpace(code)) {
+			c.at(n, "a copy_code has at most 15 letters and digits, and nothing else")
+		}
 	}
 	return b
 }

@@ -56,6 +56,7 @@ const (
 	OutcomeOtherwise = "otherwise" // choose: no case held
 	OutcomeSent      = "sent"      // the message was accepted, or may have been
 	OutcomeNotSent   = "not_sent"  // the message was suppressed or failed
+	OutcomeNotNow    = "not_now"   // the message may not go now, and `not_now: end` says so; also the outcome with which that run ends
 	OutcomeRefused   = "refused"   // reward, redeem: a rule says no
 	OutcomeElapsed   = "elapsed"   // a wait's time is over
 	OutcomeHeard     = "heard"     // wait_for: the event came

@@ -24,7 +24,9 @@ type Program struct {
 	AskAgainAfter      time.Duration // how long after silence or refusal the business may ask again
 	Caps               []Cap
 	Keywords           []Keyword
-	Replies            map[string]Text // by keyword, and "otherwise"
+	Replies            map[string]Text // by keyword, and ReplyGreeting, ReplyAway and ReplyOtherwise
+	Opening            []Opening       // when somebody is there to answer; empty: always
+	Hygiene            Hygiene
 
 	Attributes Schema
 	Events     map[string]Schema // the program's own; BuiltinEvents are beside them
@@ -80,12 +82,30 @@ type OptIn struct {
 	Topics []string
 }
 
-// Cap bounds how many messages of a category a customer gets within a span.
+// Cap bounds how many templates of a category or a topic a customer gets within a span, whichever journeys send them.
 type Cap struct {
-	Category string // marketing or utility
+	Category string // marketing or utility; "": any
+	Topic    string // "": any
 	AtMost   int
 	Within   time.Duration
 }
+
+// Counts tells whether a template of that category and topic counts towards the cap.
+func (c Cap) Counts(category, topic string) bool {
+	return (c.Category == "" || c.Category == category) && (c.Topic == "" || c.Topic == topic)
+}
+
+// Hygiene says when a customer is no longer written to, or asked anew. A sign of a customer is a message they wrote or read, a
+// consent they gave, or an event that a backend reported.
+type Hygiene struct {
+	Undeliverable int           // how many messages in a row cannot be delivered before no more are sent
+	Unresponsive  time.Duration // without a sign for so long, they count as unresponsive; 0: never
+	AskAgain      bool          // then what they agreed to expires and is asked for again
+	Expire        time.Duration // without a sign for so long, what they agreed to expires; 0: never
+}
+
+// DefaultUndeliverable is how many messages in a row cannot be delivered before no more are sent, where the program does not say.
+const DefaultUndeliverable = 5
 
 // Keyword is a set of whole messages with a meaning: stop, join, yes, no, redeem, points, or one of the program's own.
 type Keyword struct {

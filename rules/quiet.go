@@ -2,27 +2,34 @@ package rules
 
 import "time"
 
-// End is when quiet hours that hold at a moment are over, in the customer's zone; the moment itself when none hold. It counts
-// by the wall clock, through the changes of summer time.
+// holds tells whether it is quiet at a minute of the day.
+func (q QuietHours) holds(minute TimeOfDay) bool {
+	if q.From <= q.To {
+		return minute >= q.From && minute < q.To
+	}
+	return minute >= q.From || minute < q.To
+}
+
+// End is when quiet hours that hold at a moment are over, in the customer's zone: the first moment at which the clock on their wall
+// shows no quiet time. It is the moment itself when none hold. Where the clock is set over the end, they end as it is set; where
+// it is set back into them, they hold once more.
 func (q QuietHours) End(at time.Time, zone *time.Location) time.Time {
-	local := at.In(zone)
-	minute := TimeOfDay(local.Hour()*60 + local.Minute())
-	day := 0
-	switch {
-	case q.From == q.To:
-		return at
-	case q.From < q.To:
-		if minute < q.From || minute >= q.To {
-			return at
+	now := at.In(zone)
+	// A clock is set at most once on the way, so that a few turns are enough; a zone in which they are not has no end to wait for.
+	for range 4 {
+		if minute := TimeOfDay(now.Hour()*60 + now.Minute()); !q.holds(minute) {
+			break
 		}
-	case minute >= q.From: // spans midnight, before it
-		day = 1
-	case minute >= q.To:
+		left := time.Duration((int(q.To)-now.Hour()*60-now.Minute()+24*60)%(24*60))*time.Minute -
+			time.Duration(now.Second())*time.Second - time.Duration(now.Nanosecond())
+		end := now.Add(left)
+		if _, set := now.ZoneBounds(); !set.IsZero() && set.After(now) && end.After(set) {
+			end = set.In(zone)
+		}
+		now = end
+	}
+	if now.Equal(at) {
 		return at
 	}
-	end := time.Date(local.Year(), local.Month(), local.Day()+day, int(q.To)/60, int(q.To)%60, 0, 0, zone)
-	if !end.After(at) {
-		return at
-	}
-	return end.UTC()
+	return now.UTC()
 }

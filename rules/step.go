@@ -10,6 +10,9 @@ type Step struct {
 	If    *Expr  // nil: always
 	As    string // reward, redeem, call: the name under which later steps see the result; "" for none
 
+	NotNow NotNow        // send, say, ask
+	Within time.Duration // send, say, ask: how long the message waits at most, from when it was tried first
+
 	Template string   // send, ask
 	With     []Param  // send, ask
 	Say      Text     // say: the text, or the caption of what Media shows
@@ -50,6 +53,20 @@ type Step struct {
 
 	target Schema // of Properties
 }
+
+// NotNow says what happens to a message that may not go now.
+type NotNow string
+
+// The choices of not_now.
+const (
+	NotNowWait NotNow = "wait" // for as long as Step.Within; then it is not sent
+	NotNowSkip NotNow = "skip" // it is not sent
+	NotNowEnd  NotNow = "end"  // it is not sent, and the run ends as OutcomeNotNow
+)
+
+// DefaultWithin is how long a message waits at most, where its step does not say. What a marketer had to say a week ago is seldom
+// what they would say today.
+const DefaultWithin = 7 * 24 * time.Hour
 
 // Param is one value that a step hands to its template.
 type Param struct {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -147,6 +148,12 @@ type RenderedCard struct {
 
 // ErrOfferOver is wrapped by the error of a Template whose limited-time offer has ended already.
 var ErrOfferOver = errors.New("the offer has ended")
+
+// ErrCodeForm is wrapped by the error of a Template whose copy_code has a value that WhatsApp does not let be copied.
+var ErrCodeForm = errors.New("a copy_code has at most 15 letters and digits")
+
+// codeForm is what a copy_code may copy. Source: Meta's page on coupon codes; a later changelog says 20, which no page repeats.
+var codeForm = regexp.MustCompile(`^[A-Za-z0-9]{1,15}$`)
 
 // WireName is the template's name at WhatsApp: its own and eight digits of the hash of its content, so that an edit makes
 // another template there and does not touch what a run in flight sends.
@@ -525,7 +532,9 @@ func fillButtons(written []templateButton, lang string, env *Env) ([]Button, err
 			if err != nil {
 				return nil, err
 			}
-			buttons[i].Value = strings.TrimSpace(code)
+			if buttons[i].Value = strings.TrimSpace(code); !codeForm.MatchString(buttons[i].Value) {
+				return nil, fmt.Errorf("%s:%d:%d: %w", b.code.Where.File, b.code.Where.Line, b.code.Where.Column, ErrCodeForm)
+			}
 		case ButtonURL:
 			_, values, err := b.url.values(lang, env)
 			if err != nil {

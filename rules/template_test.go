@@ -85,6 +85,17 @@ func TestTemplate_With(t *testing.T) {
 	require.Equal(t, "X1", r.CopyCode)
 	require.Equal(t, rules.HeaderVideo, r.Media.Format)
 
+	for code, copied := range map[string]bool{"SUMMER2026": true, "ABCDEFGHIJ12345": true, "ABCDEFGHIJ123456": false, "SUMMER-2026": false, "ÆBLE": false} {
+		env.Bound["welcome"]["code"] = code
+		filled, err = offer.With("da", step.With, env)
+		require.NoError(t, err)
+		if _, err = offer.Render("da", filled); copied {
+			require.NoError(t, err, code)
+		} else {
+			require.ErrorIs(t, err, rules.ErrCodeForm, code)
+		}
+	}
+
 	filled.Now = until
 	_, err = offer.Render("da", filled)
 	require.ErrorIs(t, err, rules.ErrOfferOver)
@@ -95,13 +106,15 @@ func TestTemplate_With(t *testing.T) {
 	require.ErrorIs(t, err, rules.ErrEmpty)
 }
 
-// What was published before the order of buttons was checked stays readable.
+// What was published before the order of buttons and the form of codes were checked stays readable.
 func TestLoadPublished_buttons(t *testing.T) {
 	t.Parallel()
 	files := folder(t, os.DirFS("testdata/base"))
-	files["templates.yaml"] += "  mixed:\n    category: utility\n    body: Hello you.\n    buttons: [{reply: yes}, {copy_code: \"{{ code }}\"}, {reply: no}]\n"
+	files["templates.yaml"] += "  mixed:\n    category: utility\n    body: Hello you.\n    buttons: [{reply: yes}, {copy_code: \"{{ code }}\"}, {reply: no}]\n" +
+		"  coupon:\n    category: utility\n    body: Hello you.\n    buttons: [{copy_code: '{{ \"A-1\" }}'}]\n"
 	_, found := rules.LoadFiles(files)
 	require.ErrorContains(t, found.Errors(), "together")
+	require.ErrorContains(t, found.Errors(), "letters and digits")
 	p, found := rules.LoadPublished(files)
 	require.Empty(t, found.Errors())
 	require.NotNil(t, p)

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"punchcard"
 	"punchcard/activities"
 	"punchcard/api"
 	"punchcard/internal/devserver"
@@ -49,6 +50,7 @@ const (
 	devKey           = "dev"
 	devPhoneNumberID = "1001"
 	devAccountID     = "2001"
+	devAppID         = "3001"
 	devBusinessPhone = "+4570000000"
 )
 
@@ -59,6 +61,7 @@ const (
 	fileTemporal = "temporal.db"
 	fileLog      = "temporal.log"
 	filePhone    = "phone.jsonl"
+	fileCodeKey  = "code.key"
 )
 
 // Run runs everything in one process beside the Temporal dev server, until it is told to stop.
@@ -104,6 +107,7 @@ type dev struct {
 	temporal *devserver.Server
 	sim      *simulator.Simulator
 	client   *whatsapp.Client
+	book     dispatch.Account
 	api      net.Listener
 	phone    net.Listener
 	closers  []func() error // in the order of opening
@@ -191,7 +195,7 @@ func (d *dev) wipe(ctx context.Context, path string) error {
 			return err
 		}
 	}
-	for _, name := range []string{fileDatabase, fileTemporal, filePhone, fileLog} {
+	for _, name := range []string{fileDatabase, fileTemporal, filePhone, fileLog, fileCodeKey} {
 		for _, suffix := range []string{"", "-wal", "-shm", "-journal", ".pid"} {
 			err := os.Remove(filepath.Join(d.Data, name+suffix))
 			if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -215,6 +219,13 @@ func (d *dev) openStore(ctx context.Context) error {
 	if err := s.Migrate(ctx); err != nil {
 		return err
 	}
+	key, err := d.codeKey()
+	if err != nil {
+		return err
+	}
+	if err := s.UseCodeKeys(ctx, []string{key}); err != nil {
+		return fmt.Errorf("%s has the key to the codes in %s: put it back, or begin anew with --fresh: %w", fileCodeKey, d.Data, err)
+	}
 	clock, err := scaledClock(ctx, s, d.Speed, d.program.Zone)
 	if err != nil {
 		return err
@@ -231,6 +242,23 @@ func (d *dev) openStore(ctx context.Context) error {
 	}
 	// The lock on the data folder says that nobody else is at work: a killed run's claims need not run out.
 	return s.Update(ctx, func(tx *store.Tx) error { return tx.ReleaseClaims() })
+}
+
+// codeKey is the key to codes, made the first time and kept beside the data.
+func (d *dev) codeKey() (string, error) {
+	path := filepath.Join(d.Data, fileCodeKey)
+	key, err := os.ReadFile(path)
+	if err == nil {
+		return strings.TrimSpace(string(key)), nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("read the key to codes: %w", err)
+	}
+	fresh := store.NewCodeKey("dev")
+	if err := os.WriteFile(path, []byte(fresh+"\n"), 0o600); err != nil {
+		return "", fmt.Errorf("keep the key to codes: %w", err)
+	}
+	return fresh, nil
 }
 
 // keepProgram goes on with what was published last, when no folder was named: somebody may have applied their own since.
@@ -250,7 +278,7 @@ func (d *dev) keepProgram(ctx context.Context) error {
 func (d *dev) openPhone(ctx context.Context) error {
 	sim, err := simulator.New(simulator.Options{
 		Clock: d.store.Clock(), WebhookURL: "http://" + d.api.Addr().String() + "/webhooks/whatsapp", AppSecret: devKey, VerifyToken: devKey,
-		Token: devKey, PhoneNumberID: devPhoneNumberID, AccountID: devAccountID, BusinessPhone: devBusinessPhone,
+		Token: devKey, PhoneNumberID: devPhoneNumberID, AccountID: devAccountID, AppID: devAppID, BusinessPhone: devBusinessPhone,
 		Business: d.program.Business, Location: d.program.Zone, DataFile: filepath.Join(d.Data, filePhone), Logger: d.log,
 	})
 	if err != nil {
@@ -258,10 +286,16 @@ func (d *dev) openPhone(ctx context.Context) error {
 	}
 	d.sim = sim
 	d.onClose(sim.Close)
-	d.client = whatsapp.New(whatsapp.Config{
-		BaseURL: "http://" + d.phone.Addr().String(), PhoneNumberID: devPhoneNumberID, AccountID: devAccountID, Token: devKey,
-	})
+	d.book = devBook(d.phone.Addr().String())
+	d.client = d.book.Client
 	return ctx.Err()
+}
+
+// devBook is the account at the development server's simulator. A machine without a network has it all the same.
+func devBook(host string) dispatch.Account {
+	return dispatch.Account{Private: true, StandIn: true, Client: whatsapp.New(whatsapp.Config{
+		BaseURL: "http://" + host, PhoneNumberID: devPhoneNumberID, AccountID: devAccountID, AppID: devAppID, Token: devKey,
+	})}
 }
 
 // work runs the parts, says what to open once they are up, and ends when ctx does or a part fails.
@@ -274,6 +308,7 @@ func (d *dev) work(ctx context.Context) error {
 	defer tc.Close()
 	engine := workflows.NewEngine(tc, d.Speed)
 	dispatcher := dispatch.New(d.fence, engine, d.log)
+	dispatcher.LetHooksBePrivate() // all that is on this machine is the developer's
 	dispatcher.UnknownAfter = d.UnknownAfter
 	fatal := make(chan error, 4)
 	acts := newActivities(d.fence, d.client, activities.Caller{Secret: []byte(devKey), Private: true}, engine, d.log)
@@ -292,7 +327,7 @@ func (d *dev) work(ctx context.Context) error {
 	defer worker.Stop()
 	ready := readiness{"database": d.store.Ping, "temporal": pingTemporal(tc), "program": published(d.fence)}
 	handler := api.New(api.Options{
-		Store: d.store, Dispatch: dispatcher, Catalog: d.fence.Catalog, WhatsApp: d.client, Keys: api.FixedKey(devKey), AppSecrets: []string{devKey},
+		Store: d.store, Dispatch: dispatcher, Catalog: d.fence.Catalog, WhatsApp: d.book, Keys: api.FixedKey(devKey), AppSecrets: []string{devKey},
 		VerifyToken: devKey, TemporalURL: temporalURL(d.temporal.UI(), "default"), WorkflowID: workflows.WorkflowID, Ready: ready.check,
 		Log: d.log, Version: version(),
 	})
@@ -324,7 +359,7 @@ func (d *dev) work(ctx context.Context) error {
 
 // publish makes the program's folder the newest version, its templates known, and its empty pools usable.
 func (d *dev) publish(ctx context.Context) error {
-	if _, err := pushFor(ctx, d.fence, d.client, d.program); err != nil {
+	if _, err := pushFor(ctx, d.fence, d.book, d.program); err != nil {
 		return err
 	}
 	if _, _, err := d.fence.Catalog.Publish(ctx, d.program); err != nil {
@@ -351,7 +386,7 @@ func (d *dev) fillPool(ctx context.Context, reward string) error {
 	}
 	codes := make([]string, demoCodes)
 	for i := range codes {
-		if codes[i], err = activities.NewCode(); err != nil {
+		if codes[i], err = punchcard.NewCode(""); err != nil {
 			return err
 		}
 	}

@@ -7,6 +7,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"time"
 
 	"punchcard"
 	"punchcard/internal/store"
@@ -16,6 +20,9 @@ type keysCmd struct {
 	Create keysCreateCmd `cmd:"" help:"Make a key; it is shown once."`
 	List   keysListCmd   `cmd:"" help:"List the keys."`
 	Revoke keysRevokeCmd `cmd:"" help:"End a key."`
+
+	NewCodeKey  keysNewCodeKeyCmd  `cmd:"" name:"new-code-key" help:"Make a key that seals codes."`
+	RotateCodes keysRotateCodesCmd `cmd:"" name:"rotate-codes" help:"Seal all codes with the newest key."`
 }
 
 type keysCreateCmd struct {
@@ -71,7 +78,67 @@ func (c keysRevokeCmd) Run(ctx context.Context) error {
 	})
 }
 
-type migrateCmd struct{ databaseFlags }
+type keysNewCodeKeyCmd struct {
+	ID string `arg:"" optional:"" help:"What the key is called beside what it seals; otherwise today's date."`
+}
+
+// Run makes a key, and keeps nothing of it.
+func (c keysNewCodeKeyCmd) Run() error {
+	if c.ID == "" {
+		c.ID = time.Now().Format(time.DateOnly)
+	}
+	key := store.NewCodeKey(c.ID)
+	if err := store.CheckCodeKeys([]string{key}); err != nil {
+		return fmt.Errorf("%q cannot be a key's id: write letters, digits, dots, hyphens", c.ID)
+	}
+	_, err := fmt.Println(key)
+	return err
+}
+
+type keysRotateCodesCmd struct {
+	databaseFlags
+	codeFlags
+}
+
+// Run seals what other keys have sealed, in small transactions. It can be stopped and run again at any time.
+func (c keysRotateCodesCmd) Run(ctx context.Context) error {
+	return c.withStore(ctx, c.Database, func(s *store.Store) error {
+		var after []byte
+		total, said := 0, time.Now()
+		for {
+			next, sealed, err := s.RotateCodes(ctx, after)
+			total += sealed
+			if err != nil {
+				return fmt.Errorf("after %d codes: %w", total, err)
+			}
+			if next == nil {
+				break
+			}
+			if after = next; time.Since(said) > progressEvery {
+				said = time.Now()
+				fmt.Fprintf(os.Stderr, "%d codes sealed anew\n", total)
+			}
+		}
+		used, err := s.View(ctx).CodeKeysInUse()
+		if err != nil {
+			return err
+		}
+		fmt.Printf("%d codes sealed anew.\n", total)
+		for _, id := range slices.Sorted(maps.Keys(used)) {
+			fmt.Printf("%-20s seals %d\n", id, used[id])
+		}
+		return nil
+	})
+}
+
+// progressEvery is how often a long command says how far it has come.
+const progressEvery = 2 * time.Second
+
+type migrateCmd struct {
+	databaseFlags
+
+	CodeKeys []string `name:"code-keys" placeholder:"ID:BASE64" help:"Keys that seal codes: with them, codes of an earlier version are sealed now and not when serve starts."`
+}
 
 // Run migrates.
 func (c migrateCmd) Run(ctx context.Context) (err error) {
@@ -82,6 +149,11 @@ func (c migrateCmd) Run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, s.Close()) }()
 	if err := s.Migrate(ctx); err != nil {
 		return err
+	}
+	if len(c.CodeKeys) > 0 {
+		if err := s.UseCodeKeys(ctx, c.CodeKeys); err != nil {
+			return err
+		}
 	}
 	fmt.Println("The database's schema is up to date.")
 	return nil

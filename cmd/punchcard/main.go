@@ -32,6 +32,7 @@ type cli struct {
 	Points    pointsCmd    `cmd:"" help:"Adjust a customer's points, and show what happened to them."`
 	Consents  consentsCmd  `cmd:"" help:"Import, export and revoke consents."`
 	Links     linksCmd     `cmd:"" help:"List the program's links, and make their QR codes."`
+	Hooks     hooksCmd     `cmd:"" help:"Tell other systems of what happens, by signed webhooks."`
 	Keys      keysCmd      `cmd:"" help:"Make, list and revoke keys to the API."`
 	Phone     phoneCmd     `cmd:"" help:"Run the WhatsApp simulator with its phone page alone."`
 	Version   versionCmd   `cmd:"" help:"Say which version this is."`

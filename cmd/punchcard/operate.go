@@ -18,9 +18,11 @@ type toolDatabase struct {
 
 // withDispatch runs one operation. What it tells runs waits in the outbox for the server to deliver.
 func (f toolDatabase) withDispatch(ctx context.Context, fn func(*dispatch.Dispatcher) error) error {
-	return withStore(ctx, f.Database, func(s *store.Store) error {
-		return fn(dispatch.New(fence.New(s), nil, newLog(slog.LevelWarn)))
-	})
+	return withStore(ctx, f.Database, func(s *store.Store) error { return fn(newToolDispatch(s)) })
+}
+
+func newToolDispatch(s *store.Store) *dispatch.Dispatcher {
+	return dispatch.New(fence.New(s), nil, newLog(slog.LevelWarn))
 }
 
 type pauseCmd struct {

@@ -17,6 +17,7 @@ import (
 
 	"punchcard/activities"
 	"punchcard/internal/fence"
+	"punchcard/internal/signed"
 	"punchcard/internal/store"
 	"punchcard/internal/whatsapp"
 	"punchcard/workflows"
@@ -93,6 +94,33 @@ func newLog(level slog.Level) *slog.Logger {
 	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 }
 
+// codeFlags are the keys to codes.
+type codeFlags struct {
+	CodeKeys []string `name:"code-keys" required:"" placeholder:"ID:BASE64" help:"Keys that seal codes, the newest first; punchcard keys new-code-key makes one."`
+}
+
+// openStore opens a database with the keys to codes. What is kept in the clear is sealed on the way.
+func (f codeFlags) openStore(ctx context.Context, dsn string) (*store.Store, error) {
+	s, err := openStore(ctx, dsn)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.UseCodeKeys(ctx, f.CodeKeys); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// withStore opens a database with the keys to codes for one command.
+func (f codeFlags) withStore(ctx context.Context, dsn string, fn func(*store.Store) error) (err error) {
+	s, err := f.openStore(ctx, dsn)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	return fn(s)
+}
+
 // openStore opens a database whose schema is this program's.
 func openStore(ctx context.Context, dsn string) (*store.Store, error) {
 	s, err := store.Open(ctx, dsn)
@@ -153,8 +181,12 @@ type callFlags struct {
 	CallPrivateHosts bool   `name:"call-private-hosts" help:"Let call steps reach addresses of this machine and of private networks."`
 }
 
-func (f callFlags) caller() activities.Caller {
-	return activities.Caller{Secret: []byte(f.CallSecret), Private: f.CallPrivateHosts}
+func (f callFlags) caller() (activities.Caller, error) {
+	key, err := signed.Key(f.CallSecret)
+	if err != nil {
+		return activities.Caller{}, fmt.Errorf("--call-secret: %w", err)
+	}
+	return activities.Caller{Secret: key, Private: f.CallPrivateHosts}, nil
 }
 
 // newActivities are the effects of runs on this store and that number.

@@ -23,6 +23,7 @@ type phoneCmd struct {
 	Token         string `env:"PUNCHCARD_PHONE_TOKEN" default:"dev" help:"Token that the Graph side asks for."`
 	PhoneNumberID string `env:"PUNCHCARD_PHONE_NUMBER_ID" default:"1001" help:"Id of the business's number."`
 	AccountID     string `env:"PUNCHCARD_PHONE_ACCOUNT_ID" default:"2001" help:"Id of the WhatsApp business account."`
+	AppID         string `env:"PUNCHCARD_PHONE_APP_ID" default:"3001" help:"Id of the Meta app."`
 	BusinessPhone string `env:"PUNCHCARD_PHONE_BUSINESS_PHONE" default:"+4570000000" help:"The business's number."`
 	Business      string `env:"PUNCHCARD_PHONE_BUSINESS" default:"Punchcard" help:"The business's name, as customers see it."`
 	Limits        string `env:"PUNCHCARD_PHONE_LIMITS" placeholder:"FILE" help:"Meta's rules as numbers, in JSON, as POST /limits takes them."`
@@ -42,7 +43,7 @@ func (c phoneCmd) Run(ctx context.Context) (err error) {
 	}
 	sim, err := simulator.New(simulator.Options{
 		Clock: punchcard.SystemClock{}, WebhookURL: c.WebhookURL, AppSecret: c.AppSecret, VerifyToken: c.VerifyToken, Token: c.Token,
-		PhoneNumberID: c.PhoneNumberID, AccountID: c.AccountID, BusinessPhone: c.BusinessPhone, Business: c.Business,
+		PhoneNumberID: c.PhoneNumberID, AccountID: c.AccountID, AppID: c.AppID, BusinessPhone: c.BusinessPhone, Business: c.Business,
 		DataFile: c.Data, Limits: limits, Logger: log,
 	})
 	if err != nil {

@@ -198,6 +198,7 @@ type publishFlags struct {
 	WhatsappVersion       string `name:"whatsapp-version" default:"v26.0" help:"Version of the Graph API."`
 	WhatsappPhoneNumberID string `name:"whatsapp-phone-number-id" help:"Id of the business's number."`
 	WhatsappAccountID     string `name:"whatsapp-account-id" help:"Id of the WhatsApp business account."`
+	WhatsappAppID         string `name:"whatsapp-app-id" help:"Id of the Meta app that the token is of; templates with a picture, a film or a document need it."`
 	WhatsappToken         string `name:"whatsapp-token" help:"Token of the Cloud API."`
 	Dev                   bool   `help:"Publish to the development server on this machine, with its simulator for WhatsApp."`
 	PhonePort             int    `default:"8090" help:"With --dev: the simulator's port."`
@@ -208,19 +209,17 @@ type templatesFlag struct {
 	Templates bool `default:"true" negatable:"" help:"Submit new templates to WhatsApp first; without, what would send them is held until punchcard templates push."`
 }
 
-func (f publishFlags) client() (*whatsapp.Client, error) {
+func (f publishFlags) book() (dispatch.TemplateBook, error) {
 	if f.Dev {
-		return whatsapp.New(whatsapp.Config{
-			BaseURL: "http://" + loopback(f.PhonePort), PhoneNumberID: devPhoneNumberID, AccountID: devAccountID, Token: devKey,
-		}), nil
+		return devBook(loopback(f.PhonePort)), nil
 	}
 	if f.WhatsappPhoneNumberID == "" || f.WhatsappAccountID == "" || f.WhatsappToken == "" {
 		return nil, errors.New("templates go to WhatsApp first: set --whatsapp-phone-number-id, --whatsapp-account-id and --whatsapp-token, or --dev for the development server")
 	}
-	return whatsapp.New(whatsapp.Config{
+	return dispatch.Account{Client: whatsapp.New(whatsapp.Config{
 		BaseURL: f.WhatsappURL, Version: f.WhatsappVersion, PhoneNumberID: f.WhatsappPhoneNumberID, AccountID: f.WhatsappAccountID,
-		Token: f.WhatsappToken,
-	}), nil
+		AppID: f.WhatsappAppID, Token: f.WhatsappToken,
+	})}, nil
 }
 
 // publish makes WhatsApp know a program's templates, so that a run which starts with it finds them there, and then makes it the
@@ -228,11 +227,11 @@ func (f publishFlags) client() (*whatsapp.Client, error) {
 func (f publishFlags) publish(ctx context.Context, s *store.Store, p *rules.Program, templates bool) error {
 	report := &dispatch.TemplateReport{}
 	if templates {
-		client, err := f.client()
+		book, err := f.book()
 		if err != nil {
 			return err
 		}
-		if report, err = pushFor(ctx, fence.New(s), client, p); err != nil {
+		if report, err = pushFor(ctx, fence.New(s), book, p); err != nil {
 			return err
 		}
 	}

@@ -15,6 +15,7 @@ import (
 
 type serveCmd struct {
 	databaseFlags
+	codeFlags
 	temporalFlags
 	webhookFlags
 	accountFlags
@@ -23,12 +24,14 @@ type serveCmd struct {
 
 	TemporalUI string `name:"temporal-ui" default:"http://localhost:8233" help:"Address of the Temporal UI, for links."`
 	Listen     string `default:":8080" help:"Address of the API and the webhook."`
+
+	HookPrivateHosts bool `name:"hook-private-hosts" help:"Let hooks be at addresses of this machine and of private networks, by http as well."`
 }
 
 // Run serves the API and dispatches, until it is told to stop.
 func (c serveCmd) Run(ctx context.Context) (err error) {
 	log := newLog(slog.LevelInfo)
-	s, err := openStore(ctx, c.Database)
+	s, err := c.openStore(ctx, c.Database)
 	if err != nil {
 		return err
 	}
@@ -51,6 +54,9 @@ func (c serveCmd) Run(ctx context.Context) (err error) {
 	}
 	f := fence.New(s)
 	d := dispatch.New(f, workflows.NewEngine(tc, s.Clock().Business(1e9).Seconds()), log)
+	if c.HookPrivateHosts {
+		d.LetHooksBePrivate()
+	}
 	d.UnknownAfter = c.UnknownAfter
 	handler := api.New(api.Options{
 		Store: s, Dispatch: d, Catalog: f.Catalog, WhatsApp: c.book(), Keys: &api.StoreKeys{Store: s}, AppSecrets: c.WhatsappAppSecret,
@@ -67,6 +73,7 @@ func (c serveCmd) Run(ctx context.Context) (err error) {
 
 type workerCmd struct {
 	databaseFlags
+	codeFlags
 	temporalFlags
 	whatsappFlags
 	sendFlags
@@ -76,7 +83,11 @@ type workerCmd struct {
 // Run runs the workers, until it is told to stop.
 func (c workerCmd) Run(ctx context.Context) (err error) {
 	log := newLog(slog.LevelInfo)
-	s, err := openStore(ctx, c.Database)
+	caller, err := c.caller()
+	if err != nil {
+		return err
+	}
+	s, err := c.openStore(ctx, c.Database)
 	if err != nil {
 		return err
 	}
@@ -92,7 +103,7 @@ func (c workerCmd) Run(ctx context.Context) (err error) {
 	}
 	engine := workflows.NewEngine(tc, s.Clock().Business(1e9).Seconds())
 	sender := c.client()
-	acts := newActivities(fence.New(s), sender, c.caller(), engine, log)
+	acts := newActivities(fence.New(s), sender, caller, engine, log)
 	if err := c.pace(acts, sender, c.WhatsappPhoneNumberID, c.WhatsappAccountID); err != nil {
 		return err
 	}

@@ -41,7 +41,7 @@ func TestPostgresIsGone(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, temporal.Stop()) })
 	env := []string{
 		"PUNCHCARD_DATABASE=" + way.dsn, "PUNCHCARD_TEMPORAL_ADDRESS=" + temporal.Address(), "PUNCHCARD_WHATSAPP_URL=" + s.phone,
-		"PUNCHCARD_WHATSAPP_PHONE_NUMBER_ID=1001", "PUNCHCARD_WHATSAPP_ACCOUNT_ID=2001", "PUNCHCARD_WHATSAPP_TOKEN=dev",
+		"PUNCHCARD_CODE_KEYS=" + storetest.CodeKey, "PUNCHCARD_WHATSAPP_PHONE_NUMBER_ID=1001", "PUNCHCARD_WHATSAPP_ACCOUNT_ID=2001", "PUNCHCARD_WHATSAPP_TOKEN=dev",
 		"PUNCHCARD_WHATSAPP_APP_SECRET=dev", "PUNCHCARD_WHATSAPP_VERIFY_TOKEN=dev",
 	}
 	do := func(args ...string) string {

@@ -62,7 +62,7 @@ type templatesPushCmd struct {
 
 // Run submits.
 func (c templatesPushCmd) Run(ctx context.Context) error {
-	client, err := c.client()
+	book, err := c.book()
 	if err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func (c templatesPushCmd) Run(ctx context.Context) error {
 				return err
 			}
 		}
-		report, err := d.PushTemplates(ctx, client, program)
+		report, err := d.PushTemplates(ctx, book, program)
 		if err != nil {
 			return err
 		}
@@ -98,17 +98,17 @@ type templatesPullCmd struct {
 
 // Run asks WhatsApp.
 func (c templatesPullCmd) Run(ctx context.Context) error {
-	client, err := c.client()
+	book, err := c.book()
 	if err != nil {
 		return err
 	}
 	return c.withDispatch(ctx, func(d *dispatch.Dispatcher) error {
-		report, err := d.PullTemplates(ctx, client)
+		report, err := d.PullTemplates(ctx, book)
 		if err != nil {
 			return err
 		}
 		if c.Prune {
-			n, err := d.PruneTemplates(ctx, client, report.Leftovers)
+			n, err := d.PruneTemplates(ctx, book, report.Leftovers)
 			if err != nil {
 				return err
 			}
@@ -299,6 +299,7 @@ type accountFlags struct {
 	WhatsappVersion       string `name:"whatsapp-version" default:"v26.0" help:"Version of the Graph API."`
 	WhatsappPhoneNumberID string `name:"whatsapp-phone-number-id" help:"Id of the business's number, for submitting templates by the API."`
 	WhatsappAccountID     string `name:"whatsapp-account-id" help:"Id of the WhatsApp business account, for the same."`
+	WhatsappAppID         string `name:"whatsapp-app-id" help:"Id of the Meta app that the token is of, for the same: templates with a picture, a film or a document need it."`
 	WhatsappToken         string `name:"whatsapp-token" help:"Token of the Cloud API, for the same."`
 }
 
@@ -306,8 +307,8 @@ func (f accountFlags) book() dispatch.TemplateBook {
 	if f.WhatsappAccountID == "" || f.WhatsappToken == "" {
 		return nil
 	}
-	return whatsapp.New(whatsapp.Config{
+	return dispatch.Account{Client: whatsapp.New(whatsapp.Config{
 		BaseURL: f.WhatsappURL, Version: f.WhatsappVersion, PhoneNumberID: f.WhatsappPhoneNumberID, AccountID: f.WhatsappAccountID,
-		Token: f.WhatsappToken,
-	})
+		AppID: f.WhatsappAppID, Token: f.WhatsappToken,
+	})}
 }

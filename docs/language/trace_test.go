@@ -336,7 +336,11 @@ func (s *scene) news() []string {
 	handoffs, err := view.OpenHandoffs("", 50)
 	require.NoError(s.t, err)
 	for _, h := range handoffs {
-		tell(h.ID, "", h.OpenedAt, "a person takes over: "+h.Note)
+		what := "a person takes over: "
+		if !h.Mutes {
+			what = "the team is told: "
+		}
+		tell(h.ID, "", h.OpenedAt, what+h.Note)
 	}
 	messages, err := view.Messages(s.id, "", 200)
 	require.NoError(s.t, err)

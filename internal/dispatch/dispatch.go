@@ -33,6 +33,7 @@ type Dispatcher struct {
 
 	events, inbox, outbox bell
 
+	hooks    hookSender
 	pausesAt time.Time // when Drain last looked for pauses that have ended
 	// UnknownAfter is how long after its call a message whose fate nothing has settled is reported, in real time.
 	UnknownAfter time.Duration
@@ -85,6 +86,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	g.Go(func() error { return d.loop(ctx, "events", d.events, d.routeDue) })
 	g.Go(func() error { return d.loop(ctx, "outbox", d.outbox, d.deliverDue) })
 	g.Go(func() error { return d.runSchedules(ctx) })
+	g.Go(func() error { return d.runHooks(ctx) })
 	g.Go(func() error {
 		return d.loopEvery(ctx, "templates", func() time.Duration { return pausesEvery }, d.endPauses)
 	})

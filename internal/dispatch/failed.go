@@ -11,6 +11,8 @@ import (
 // again, whatever the class. The customer is locked.
 func failed(tx *store.Tx, m *punchcard.Message) error {
 	switch m.ErrorCode {
+	case fence.CodeUndeliverable:
+		return tx.CountUndelivered(m.CustomerID)
 	case fence.CodeMarketingCap:
 		return fence.CapMarketing(tx, m.CustomerID)
 	case fence.CodeMarketingOff:

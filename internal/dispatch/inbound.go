@@ -49,6 +49,12 @@ func (d *Dispatcher) takeInbound(ctx context.Context, in *whatsapp.Inbound) erro
 		if c, err = tx.LockCustomer(c.ID); err != nil {
 			return err
 		}
+		if c.Undelivered > 0 {
+			c.Undelivered = 0
+			if err := tx.Reached(c.ID); err != nil {
+				return err
+			}
+		}
 		m := received(in, c, tx.Now)
 		if err := attach(m, in); err != nil {
 			return err

@@ -3,7 +3,6 @@ package dispatch
 import (
 	"encoding/json"
 	"strings"
-	"time"
 
 	"punchcard"
 	"punchcard/internal/fence"
@@ -82,6 +81,10 @@ func (r *routing) message() error {
 	if r.customer.MutedUntil != nil && r.customer.MutedUntil.After(r.tx.Now) {
 		return nil // a person has the conversation: what is said is said to them
 	}
+	echo, err := r.listen(m)
+	if err != nil || echo && word == "" && payload == "" {
+		return err
+	}
 	link := r.policy.LinkOf(m.Text)
 	if link != nil {
 		word = keywordJoin
@@ -103,7 +106,7 @@ func (r *routing) message() error {
 			return err
 		}
 	}
-	return r.fallback()
+	return r.fallback(m)
 }
 
 // stops hears what else is a stop than the word alone: a row of the list of topics, or the word and a topic. A stop of something
@@ -225,37 +228,39 @@ func (r *routing) keyword(word string, m *punchcard.Message, link *rules.Link) e
 	}
 }
 
-// fallbackPause is how long the fallback is silent after it spoke: it must not answer an answering machine for ever.
-const fallbackPause = time.Hour
-
-func (r *routing) fallback() error {
-	n, err := r.tx.CountReplies(r.customer.ID, replyOtherwise, r.tx.Now.Add(-fallbackPause))
-	if err != nil || n > 0 {
-		return err
-	}
-	return r.reply(replyOtherwise, nil)
-}
-
 // reply answers the customer by the built-in journey: through the same fence, gate and record as any message. One for which
 // there are no words is none. fill are pairs of what stands in our own words and what to put there.
 func (r *routing) reply(kind string, menu *fence.Menu, fill ...string) error {
-	env, err := r.env()
-	if err != nil {
+	if talks, err := r.talks(kind); err != nil || !talks {
 		return err
 	}
+	words, err := r.wording(kind, fill...)
+	if err != nil || words == "" {
+		return err
+	}
+	return r.tell(kind, words, menu)
+}
+
+// wording is what the program, or Punchcard itself, says as a reply of a kind; "" for nothing.
+func (r *routing) wording(kind string, fill ...string) (string, error) {
+	env, err := r.env()
+	if err != nil {
+		return "", err
+	}
 	text, ok := r.policy.Replies[kind]
-	var words string
-	if ok {
-		if words, err = text.Render(r.customer.Language, env); err != nil {
-			return r.failed(err, "reply "+kind)
-		}
-	} else {
-		words = ownWords(kind, r.customer.Language, r.policy.Language, r.policy.Business, env.Points.Balance)
-		words = strings.NewReplacer(fill...).Replace(words)
+	if !ok {
+		words := ownWords(kind, r.customer.Language, r.policy.Language, r.policy.Business, env.Points.Balance)
+		return strings.NewReplacer(fill...).Replace(words), nil
 	}
-	if words == "" {
-		return nil
+	words, err := text.Render(r.customer.Language, env)
+	if err != nil {
+		return "", r.failed(err, "reply "+kind)
 	}
+	return words, nil
+}
+
+// tell begins the run of a reply.
+func (r *routing) tell(kind, words string, menu *fence.Menu) error {
 	entry := map[string]any{"text": words}
 	if menu != nil {
 		m, err := json.Marshal(menu)
@@ -264,7 +269,7 @@ func (r *routing) reply(kind string, menu *fence.Menu, fill ...string) error {
 		}
 		entry[fence.MenuKey] = string(m)
 	}
-	_, err = fence.Begin(r.tx, r.policy.Program, rules.ReplyJourney(), r.customer, &punchcard.Run{
+	_, err := fence.Begin(r.tx, r.policy.Program, rules.ReplyJourney(), r.customer, &punchcard.Run{
 		Key: r.event.ID, EventID: r.event.ID, Entry: entry, EntryEvent: kind, Depth: r.event.Depth,
 	})
 	return err

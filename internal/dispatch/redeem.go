@@ -18,7 +18,7 @@ const (
 	maxRowTitle = 24
 )
 
-// offerMenu answers with a list of the rewards that the customer can afford now, cheapest first.
+// offerMenu answers with a list of the rewards that the customer can afford and have now, cheapest first.
 func (r *routing) offerMenu() error {
 	env, err := r.env()
 	if err != nil {
@@ -26,7 +26,14 @@ func (r *routing) offerMenu() error {
 	}
 	var can []*rules.Reward
 	for _, reward := range r.policy.Rewards {
-		if reward.Cost > 0 && reward.Cost <= env.Points.Balance {
+		if reward.Cost <= 0 || reward.Cost > env.Points.Balance {
+			continue
+		}
+		refused, err := fence.RefusesReward(r.tx, reward, r.customer, false)
+		if err != nil {
+			return err
+		}
+		if refused == "" {
 			can = append(can, reward)
 		}
 	}

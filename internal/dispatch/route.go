@@ -24,6 +24,7 @@ type routing struct {
 	policy   fence.Published
 	customer *punchcard.Customer
 	event    *punchcard.Event
+	silent   bool // the customer says the same again and again, and gets no replies: see listen
 
 	// known is what was read of the customer after the event was accounted for, by the program that reads it.
 	known map[*rules.Program]*rules.Env

@@ -61,6 +61,7 @@ func moveForward(tx *store.Tx, statuses []*whatsapp.Status) error {
 		return err
 	}
 	var changed, moved, lost []*punchcard.Message
+	var reached []string
 	for _, s := range statuses {
 		m := messages.of(s)
 		if m == nil {
@@ -73,8 +74,11 @@ func moveForward(tx *store.Tx, statuses []*whatsapp.Status) error {
 		if wrote && !slices.Contains(changed, m) {
 			changed = append(changed, m)
 		}
-		if forward && m.Status == punchcard.MessageFailed {
+		switch {
+		case forward && m.Status == punchcard.MessageFailed:
 			lost = append(lost, m)
+		case forward && (m.Status == punchcard.MessageDelivered || m.Status == punchcard.MessageRead):
+			reached = append(reached, m.CustomerID)
 		}
 		if forward && m.GrantID != "" && !slices.Contains(moved, m) {
 			moved = append(moved, m)
@@ -91,7 +95,13 @@ func moveForward(tx *store.Tx, statuses []*whatsapp.Status) error {
 	if err := tx.SaveStatuses(changed); err != nil {
 		return err
 	}
+	if len(reached) > 0 {
+		if err := tx.Reached(reached...); err != nil {
+			return err
+		}
+	}
 	for _, m := range lost {
+		tx.TellFailed(m)
 		if err := failed(tx, m); err != nil {
 			return err
 		}

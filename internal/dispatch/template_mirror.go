@@ -14,11 +14,13 @@ import (
 	"punchcard/rules"
 )
 
-// TemplateBook is the account's list of templates at WhatsApp; *whatsapp.Client is one.
+// TemplateBook is the account's list of templates at WhatsApp; Account is one.
 type TemplateBook interface {
 	ListTemplates(ctx context.Context) ([]whatsapp.TemplateInfo, error)
 	CreateTemplate(ctx context.Context, spec whatsapp.TemplateSpec) (whatsapp.TemplateInfo, error)
 	DeleteTemplateByID(ctx context.Context, id, name string) error
+	// Sample is WhatsApp's handle of what an address leads to, for a header of that format.
+	Sample(ctx context.Context, format rules.HeaderFormat, address string) (string, error)
 }
 
 // What an account holds at WhatsApp. Source: Meta's page on templates.
@@ -125,9 +127,15 @@ func (d *Dispatcher) PushTemplates(ctx context.Context, book TemplateBook, p *ru
 	report := &TemplateReport{}
 	missing := missingOf(p, listed)
 	total := len(listed) + len(missing)
+	handles := map[sampleKey]string{}
 	for i, w := range missing {
 		t := wants[w].template
-		made, err := book.CreateTemplate(ctx, templateSpec(t.Wire(w.language)))
+		wire, err := withSamples(ctx, book, t.Wire(w.language), handles)
+		if err != nil {
+			report.Refused = append(report.Refused, fmt.Sprintf("%s (%s) without the sample that its reviewers see: %s", t.Name, w.language, err))
+			continue
+		}
+		made, err := book.CreateTemplate(ctx, templateSpec(wire))
 		switch {
 		case err == nil:
 			report.Submitted++
@@ -448,7 +456,8 @@ func sameComponent(a, b *whatsapp.Component) bool {
 		})
 }
 
-// templateSpec is a wording as WhatsApp is asked to create it.
+// templateSpec is a wording as WhatsApp is asked to create it. What a header shows is a handle by then, see withSamples; what compares
+// wordings looks at no examples.
 func templateSpec(w rules.WireTemplate) whatsapp.TemplateSpec {
 	spec := whatsapp.TemplateSpec{Name: w.Name, Language: w.Language, Category: w.Category}
 	add := func(c *whatsapp.Component) {

@@ -7,7 +7,6 @@ import (
 
 // Replies that Punchcard itself has words for. A program's `replies` may have its own under the same names.
 const (
-	replyOtherwise = "otherwise" // no words of our own: a program without it stays silent
 	replyMenu      = "menu"      // above the rewards to choose from
 	replyNothing   = "nothing"   // the points do not reach for any reward
 	replyTopics    = "topics"    // above the topics that can be stopped

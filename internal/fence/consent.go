@@ -72,7 +72,7 @@ func (f *Fence) Stop(ctx context.Context, tx *store.Tx, p *rules.Program, c *pun
 	return changed, f.endStopped(ctx, tx, p, c, after, s.Source)
 }
 
-// endStopped ends the runs of topics that are revoked. A run that asks for consent ends when nothing is left to ask about. One
+// endStopped ends the runs of topics that are revoked or have expired. A run that asks for consent ends when nothing is left to ask about. One
 // that answers something the customer did goes on, and says what came of it.
 func (f *Fence) endStopped(ctx context.Context, tx *store.Tx, p *rules.Program, c *punchcard.Customer, standings map[string]punchcard.ConsentState, source string) error {
 	runs, err := tx.OpenRuns(c.ID)
@@ -88,7 +88,8 @@ func (f *Fence) endStopped(ctx context.Context, tx *store.Tx, p *rules.Program, 
 		if err != nil {
 			return err
 		}
-		stopped := standings[j.Topic].Standing == punchcard.StandingRevoked
+		standing := standings[j.Topic].Standing
+		stopped := standing == punchcard.StandingRevoked || standing == punchcard.StandingExpired
 		if j.Topic == "" {
 			stopped = j.Purpose == rules.PurposeConsent && !open
 		}

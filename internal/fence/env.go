@@ -45,7 +45,7 @@ func (s Scene) Env() (*rules.Env, error) {
 	}
 	env.Collected = map[string]any{"count": s.Count}
 	var err error
-	env.Bound, err = s.bound(&env)
+	env.Bound, env.Secrets, err = s.bound(&env)
 	return &env, err
 }
 
@@ -100,9 +100,9 @@ func decode(p *rules.Program, event string, properties map[string]any) map[strin
 	return properties
 }
 
-// bound reads what `as` has bound: the grants as they are now, with their codes.
-func (s Scene) bound(env *rules.Env) (map[string]map[string]any, error) {
-	values := map[string]map[string]any{}
+// bound reads what `as` has bound: the grants as they are now, with their codes, which are secrets.
+func (s Scene) bound(env *rules.Env) (values map[string]map[string]any, secrets map[string]string, err error) {
+	values, secrets = map[string]map[string]any{}, map[string]string{}
 	for name, ref := range s.Run.Bound {
 		v := map[string]any{}
 		for _, f := range rules.BoundFields() {
@@ -112,28 +112,21 @@ func (s Scene) bound(env *rules.Env) (map[string]map[string]any, error) {
 		if r := s.Program.Rewards[ref.Reward]; r != nil {
 			title, err := r.Title.Render(s.Customer.Language, env)
 			if err != nil {
-				return nil, fmt.Errorf("the title of reward %s: %w", r.Name, err)
+				return nil, nil, fmt.Errorf("the title of reward %s: %w", r.Name, err)
 			}
 			v["title"], v["url"], v["value"], v["points"] = title, r.URL, r.Value, int(r.Points)
 		}
 		switch ref.Kind {
 		case punchcard.RefGrant:
-			g, err := s.Tx.Grant(ref.ID)
-			if err != nil {
-				return nil, err
-			}
-			if g != nil {
-				v["code"], v["value"] = g.Code, g.Value
-				if g.ExpiresAt != nil {
-					v["expires"] = *g.ExpiresAt
-				}
+			if err := s.granted(ref.ID, v, secrets); err != nil {
+				return nil, nil, err
 			}
 		case punchcard.RefRefusal:
 			v["reason"] = Words(ref.Reason, s.Customer.Language, s.Program.Language)
 		case punchcard.RefAnswer:
 			answer, err := s.answerOf(ref)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			values[name] = answer
 			continue
@@ -142,7 +135,27 @@ func (s Scene) bound(env *rules.Env) (map[string]map[string]any, error) {
 		}
 		values[name] = v
 	}
-	return values, nil
+	return values, secrets, nil
+}
+
+// granted reads what expressions see of a grant.
+func (s Scene) granted(id string, v map[string]any, secrets map[string]string) error {
+	g, err := s.Tx.Grant(id)
+	if err != nil || g == nil {
+		return err
+	}
+	v["code"], v["value"] = g.Code, g.Value
+	if g.ExpiresAt != nil {
+		v["expires"] = *g.ExpiresAt
+	}
+	if g.Code != "" {
+		code, err := s.Tx.CodeOf(g.ID)
+		if err != nil {
+			return err
+		}
+		v["code"], secrets[code] = code, g.Code
+	}
+	return nil
 }
 
 // answerOf reads what another system answered, as expressions see it; all of it is absent when it did not.

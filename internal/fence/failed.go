@@ -13,8 +13,9 @@ func WhatsAppCode(code int) string { return "whatsapp_" + strconv.Itoa(code) }
 
 // What WhatsApp's codes say beyond the one message. Source: Meta's list of error codes, as in package whatsapp.
 const (
-	CodeMarketingCap = 131049 // it delivers this customer no more marketing for now
-	CodeMarketingOff = 131050 // the customer has stopped marketing from this business
+	CodeUndeliverable = 131026 // it cannot deliver to this customer, for whatever reason
+	CodeMarketingCap  = 131049 // it delivers this customer no more marketing for now
+	CodeMarketingOff  = 131050 // the customer has stopped marketing from this business
 )
 
 // MarketingCapPause is how long, in real time, marketing to a customer waits at least after CodeMarketingCap: tried sooner, WhatsApp

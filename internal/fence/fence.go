@@ -46,6 +46,15 @@ func (p *Pass) Env() (*rules.Env, error) {
 	return env, err
 }
 
+// Veiled is Env without what is the customer's alone: for what is written down where others may read it.
+func (p *Pass) Veiled() (*rules.Env, error) {
+	env, err := p.Env()
+	if err != nil {
+		return nil, err
+	}
+	return env.Veiled(), nil
+}
+
 // Holds evaluates the step's own `if`. One that fails does not hold.
 func (p *Pass) Holds() (bool, error) {
 	if p.Step.If == nil {

@@ -97,6 +97,18 @@ func setup(t *testing.T, s *store.Store, program fs.FS, caller ...activities.Cal
 	return b
 }
 
+// code is the whole code of the customer's newest grant.
+func (b *bundle) code(phone string) string {
+	b.t.Helper()
+	view := b.Store.View(b.ctx)
+	grants, err := view.Grants(b.customer(phone).ID, "", 1)
+	require.NoError(b.t, err)
+	require.Len(b.t, grants, 1)
+	code, err := view.CodeOf(grants[0].ID)
+	require.NoError(b.t, err)
+	return code
+}
+
 // event sends one event of a customer and lets everything settle.
 func (b *bundle) event(phone, name string, properties map[string]any) {
 	b.t.Helper()

@@ -1,6 +1,7 @@
 package simulate_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -38,12 +39,18 @@ func TestOptIn(t *testing.T) {
 			grants, err := b.Store.View(b.ctx).Grants(b.customer(anna).ID, "", 10)
 			require.NoError(t, err)
 			require.Len(t, grants, 1)
-			require.Len(t, grants[0].Code, 10)
-			require.Contains(t, b.wa.sent[1].Template.Body, grants[0].Code)
+			code := b.code(anna)
+			require.Len(t, code, 10)
+			require.Contains(t, b.wa.sent[1].Template.Body, code)
+			require.Equal(t, punchcard.MaskCode(code), grants[0].Code)
+			kept, err := b.Store.View(b.ctx).Messages(b.customer(anna).ID, "", 1)
+			require.NoError(t, err)
+			require.Contains(t, kept[0].Text, punchcard.MaskCode(code), "what is kept of a message shows no code")
+			require.NotContains(t, kept[0].Text, code)
 			require.Contains(t, b.wa.sent[1].Template.Body, "23 December 2026")
 
 			// The code is used by the order that carries it.
-			b.event(anna, "order.placed", map[string]any{"order_id": "o1", "total": 20, "coupon": grants[0].Code})
+			b.event(anna, "order.placed", map[string]any{"order_id": "o1", "total": 20, "coupon": code})
 			used, err := b.Store.View(b.ctx).Grant(grants[0].ID)
 			require.NoError(t, err)
 			require.Equal(t, punchcard.GrantCaptured, used.Status)
@@ -274,14 +281,15 @@ func TestRedemption(t *testing.T) {
 			require.Equal(t, []string{"reward_code"}, b.messages(anna))
 			require.Equal(t, int64(150), b.points(anna).Available)
 			require.Equal(t, int64(250), b.points(anna).Held)
-			g, err := b.Dispatch.Capture(b.ctx, "pool-1")
+			code := b.code(anna)
+			g, err := b.Dispatch.Capture(b.ctx, strings.ToLower(code[:4]+"-"+code[4:]))
 			require.NoError(t, err)
 			require.Equal(t, r.ID, g.RedemptionID)
 			require.NoError(t, b.Settle(b.ctx))
 			require.Equal(t, []string{"redemption_thanks"}, b.messages(anna))
 			require.Contains(t, b.outcomes(anna), "redemption redeemed")
 			require.Equal(t, int64(0), b.points(anna).Held)
-			_, err = b.Dispatch.Capture(b.ctx, "POOL1")
+			_, err = b.Dispatch.Capture(b.ctx, code)
 			require.Equal(t, punchcard.CodeConflict, punchcard.CodeOf(err))
 			require.Equal(t, "already_captured", punchcard.ReasonOf(err))
 		})
@@ -293,10 +301,15 @@ func TestRedemption(t *testing.T) {
 			b.advance(16 * 24 * time.Hour)
 			require.Equal(t, []string{"reward_code", "redemption_expired"}, b.messages(anna))
 			require.Equal(t, int64(400), b.points(anna).Available)
-			_, err = b.Dispatch.Capture(b.ctx, "POOL1")
+			shown := b.code(anna)
+			_, err = b.Dispatch.Capture(b.ctx, shown)
 			require.Equal(t, punchcard.CodeGone, punchcard.CodeOf(err))
-			_, err = b.Dispatch.Capture(b.ctx, "POOL2")
-			require.Equal(t, punchcard.CodeNotFound, punchcard.CodeOf(err), "a code of the pool is nobody's yet")
+			for _, free := range []string{"POOL1", "POOL2", "POOL3"} {
+				if free != shown {
+					_, err = b.Dispatch.Capture(b.ctx, free)
+					require.Equal(t, punchcard.CodeNotFound, punchcard.CodeOf(err), "a code of the pool is nobody's yet")
+				}
+			}
 		})
 		t.Run("refused for want of points", func(t *testing.T) {
 			t.Parallel()
@@ -348,7 +361,7 @@ func TestRedemption(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, b.Settle(b.ctx))
 			b.says(anna, "stop")
-			_, err = b.Dispatch.Capture(b.ctx, "POOL1")
+			_, err = b.Dispatch.Capture(b.ctx, b.code(anna))
 			require.NoError(t, err)
 			require.NoError(t, b.Settle(b.ctx))
 			require.Contains(t, b.outcomes(anna), "redemption redeemed")

@@ -21,6 +21,9 @@ type book struct {
 	infos  []whatsapp.TemplateInfo
 	most   int    // creations before the hour is used up; 0: any number
 	refuse string // what is in the name of those that are not taken
+
+	samples []string // what was uploaded for the reviewers
+	unseen  string   // what is in the address of those that cannot be had
 }
 
 func (b *book) ListTemplates(context.Context) ([]whatsapp.TemplateInfo, error) {
@@ -42,6 +45,14 @@ func (b *book) CreateTemplate(_ context.Context, spec whatsapp.TemplateSpec) (wh
 func (b *book) DeleteTemplateByID(_ context.Context, id, _ string) error {
 	b.infos = slices.DeleteFunc(b.infos, func(t whatsapp.TemplateInfo) bool { return t.ID == id })
 	return nil
+}
+
+func (b *book) Sample(_ context.Context, format rules.HeaderFormat, address string) (string, error) {
+	if b.unseen != "" && strings.Contains(address, b.unseen) {
+		return "", fmt.Errorf("%s answers 404", address)
+	}
+	b.samples = append(b.samples, string(format)+" "+address)
+	return fmt.Sprint("handle-", len(b.samples)), nil
 }
 
 // edited is the coffee program with one word of its question changed, or as it is.
@@ -148,5 +159,51 @@ func TestPushTemplatesLimits(t *testing.T) {
 		require.Len(t, report.Refused, 2)
 		require.Contains(t, report.Refused[0], "too long")
 		require.Len(t, wa.infos, len(report.Templates)-2)
+	})
+}
+
+// What a header shows is uploaded once for all wordings, and its handle goes where the address stood. A sample that cannot be had keeps
+// nothing else back.
+func TestPushTemplatesWithSamples(t *testing.T) {
+	t.Parallel()
+	text := `
+  pictured: {category: utility, image: "https://shop.example/a.png", body: {en: Look here., da: Se her.}}
+  filed: {category: utility, document: {url: "https://shop.example/a.pdf", filename: a.pdf}, body: {en: Your bill.}}
+  carded:
+    category: marketing
+    body: {en: Look here.}
+    cards:
+      - {image: "https://shop.example/a.png", buttons: [{reply: yes}]}
+      - {image: "https://shop.example/b.png", buttons: [{reply: yes}]}
+`
+	files := coffee()
+	p, problems := rules.Load(with(map[string]string{"templates.yaml": string(files["templates.yaml"].Data) + text}))
+	require.Empty(t, problems.Errors())
+	each(t, func(t *testing.T, fresh func(*testing.T) *store.Store) {
+		b, wa := setup(t, fresh(t), coffee()), &book{unseen: "b.png"}
+		report, err := b.Dispatch.PushTemplates(b.ctx, wa, p)
+		require.NoError(t, err)
+		require.Len(t, report.Refused, 1)
+		require.Contains(t, report.Refused[0], "carded (en)")
+		require.Contains(t, report.Refused[0], "card 2: https://shop.example/b.png answers 404")
+		require.Equal(t, len(report.Templates)-1, report.Submitted)
+		wa.unseen = ""
+		report, err = b.Dispatch.PushTemplates(b.ctx, wa, p)
+		require.NoError(t, err)
+		require.Empty(t, report.Refused)
+		require.Equal(t, 1, report.Submitted)
+		require.ElementsMatch(t, []string{
+			"IMAGE https://shop.example/a.png", "DOCUMENT https://shop.example/a.pdf", "IMAGE https://shop.example/a.png", "IMAGE https://shop.example/b.png",
+		}, wa.samples, "once for each push")
+		for _, info := range wa.infos {
+			for _, c := range info.Components {
+				if c.Example != nil && len(c.Example.HeaderHandle) > 0 {
+					require.Regexp(t, "^handle-", c.Example.HeaderHandle[0])
+				}
+				for _, k := range c.Cards {
+					require.Regexp(t, "^handle-", k.Components[0].Example.HeaderHandle[0])
+				}
+			}
+		}
 	})
 }

@@ -257,6 +257,7 @@ func TestTemplateParts(t *testing.T) {
     image: https://beanandbloom.example/{{ customer.id }}.png
     body: All of it, {{ customer.first_name | default("you") }}, is ready.
     buttons: [{url: "https://beanandbloom.example/{{ code }}", title: Shop}, {phone: "+4570123456", title: Call}, {reply: yes}]
+  coupon: {category: utility, body: The code is on the button., buttons: [{copy_code: "{{ code }}"}]}
 `
 		program["templates.yaml"] = &fstest.MapFile{Data: []byte(text)}
 		b := setup(t, fresh(t), add(program, "journeys/parts.yaml", `journey: parts
@@ -265,8 +266,11 @@ enter: [{on: registration.received}]
 steps:
   - send: weekend
     with: {code: "a/b"}
+  - send: coupon
+    with: {code: "{{ customer.id }}"}
 `))
 		b.event(anna, "registration.received", map[string]any{"source": "web"})
+		require.Contains(t, b.messages(anna), "coupon (suppressed, code_form)", "WhatsApp is not asked")
 		var got *whatsapp.TemplateMessage
 		for _, m := range b.wa.sent {
 			if m.Template != nil && m.Template.Header != nil {

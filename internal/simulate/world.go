@@ -23,7 +23,8 @@ type World struct {
 	// Activities may be given a Caller before the first run starts.
 	Activities *activities.Activities
 
-	passed int // the version of the program whose tiers every account was reckoned by
+	tidied string // the day whose round of hygiene was done last
+	passed int    // the version of the program whose tiers every account was reckoned by
 }
 
 // NewWorld puts a deployment together over a migrated database, whose clock becomes clock. Messages go to sender.
@@ -68,6 +69,23 @@ func (w *World) passTime(ctx context.Context) (*time.Time, error) {
 		return nil, err
 	}
 	return w.Store.View(ctx).NextDue()
+}
+
+// tidy does the day's round of hygiene, where the program has any rules for it. It answers when the next day begins.
+func (w *World) tidy(ctx context.Context) (*time.Time, error) {
+	policy, err := w.Fence.Catalog.Current(ctx)
+	if err != nil || fence.TidyFrom(policy.Hygiene) == 0 {
+		return nil, err
+	}
+	now := w.Clock.Now().In(policy.Zone)
+	if day := now.Format(time.DateOnly); day != w.tidied {
+		if err := w.doJob(ctx, activities.JobHygiene); err != nil {
+			return nil, err
+		}
+		w.tidied = day
+	}
+	next := time.Date(now.Year(), now.Month(), now.Day()+1, 0, 0, 0, 0, policy.Zone)
+	return &next, nil
 }
 
 // doJob does one round of a job.
@@ -116,7 +134,14 @@ func (w *World) Advance(ctx context.Context, d time.Duration) error {
 		if err != nil {
 			return err
 		}
+		tomorrow, err := w.tidy(ctx)
+		if err != nil {
+			return err
+		}
 		due, ok := w.Engine.NextDue()
+		if tomorrow != nil && (!ok || tomorrow.Before(due)) {
+			due, ok = *tomorrow, true
+		}
 		if points != nil && points.After(w.Clock.Now()) && (!ok || points.Before(due)) {
 			due, ok = *points, true
 		}

@@ -32,7 +32,13 @@ func (tx *Tx) AddConsent(e *punchcard.ConsentEntry) error {
 		return err
 	}
 	log = slices.DeleteFunc(log, func(other punchcard.ConsentEntry) bool { return other.Topic != e.Topic })
+	before := punchcard.DeriveConsent(log)
 	state := punchcard.DeriveConsent(append(log, *e))
+	if state.Standing != before.Standing {
+		tx.Tell(e.CustomerID, punchcard.ConsentTold{
+			Topic: e.Topic, From: before.Standing, To: state.Standing, Source: e.Source, Channel: e.Channel, OccurredAt: e.OccurredAt,
+		})
+	}
 	if state.EntryID == 0 {
 		return nil
 	}

@@ -311,6 +311,9 @@ func (tx *Tx) own(c string, kind punchcard.IdentityKind, value string, have hold
 		// On PostgreSQL this ends the transaction, which is what starting over needs.
 		return fmt.Errorf("%w: %w", errEnrolledMeanwhile, r.Error)
 	}
+	if r.Error == nil && kind == punchcard.IdentityPhone {
+		return tx.Reached(c) // a new number may be reached where the one before was not
+	}
 	return r.Error
 }
 

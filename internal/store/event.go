@@ -24,6 +24,9 @@ func (tx *Tx) AddEvent(e *punchcard.Event) (bool, error) {
 		e.Properties = map[string]any{}
 	}
 	r := tx.db.Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "id"}}, DoNothing: true}).Create(e)
+	if data := toldOf(e); data != nil && r.RowsAffected > 0 {
+		tx.Tell(e.CustomerID, data)
+	}
 	return r.RowsAffected > 0, r.Error
 }
 
@@ -88,6 +91,9 @@ func (tx *Tx) ReleaseClaims() error {
 		return err
 	}
 	if err := tx.db.Model(&Delivery{}).Where("claimed_by <> ''").Updates(map[string]any{"due_at": now, "claimed_by": ""}).Error; err != nil {
+		return err
+	}
+	if err := tx.db.Model(&punchcard.HookDelivery{}).Where("claimed_by <> ''").Updates(map[string]any{"due_at": now, "claimed_by": ""}).Error; err != nil {
 		return err
 	}
 	return tx.db.Model(&InboxItem{}).Where("status = 'pending'").Update("due_at", now).Error

@@ -4,7 +4,7 @@ import "punchcard"
 
 // OpenHandoff stores that a person takes over, and mutes automation to the customer. The customer is locked.
 func (tx *Tx) OpenHandoff(h *punchcard.Handoff, c *punchcard.Customer) error {
-	h.OpenedAt = tx.Now
+	h.OpenedAt, h.Mutes = tx.Now, true
 	if err := tx.db.Create(h).Error; err != nil {
 		return err
 	}
@@ -12,6 +12,18 @@ func (tx *Tx) OpenHandoff(h *punchcard.Handoff, c *punchcard.Customer) error {
 		c.MutedUntil = &h.Until
 	}
 	return tx.SaveCustomer(c)
+}
+
+// OpenQuestion stores that a message waits for a person. Of one customer one is open: it is about their newest message then. The customer
+// is locked.
+func (tx *Tx) OpenQuestion(h *punchcard.Handoff) error {
+	h.OpenedAt = tx.Now
+	r := tx.db.Model(&punchcard.Handoff{}).Where("customer_id = ? AND run_id = '' AND closed_at IS NULL", h.CustomerID).
+		Updates(map[string]any{"message_id": h.MessageID, "until": h.Until})
+	if r.Error != nil || r.RowsAffected > 0 {
+		return r.Error
+	}
+	return tx.db.Create(h).Error
 }
 
 // Handoff reads a handoff, or nil.
@@ -25,7 +37,7 @@ func (tx *Tx) CloseHandoff(h *punchcard.Handoff, c *punchcard.Customer, by strin
 	if err := tx.db.Save(h).Error; err != nil {
 		return err
 	}
-	others, err := list[punchcard.Handoff](tx.db.Where("customer_id = ? AND closed_at IS NULL AND until > ?", c.ID, tx.Now))
+	others, err := list[punchcard.Handoff](tx.db.Where("customer_id = ? AND mutes AND closed_at IS NULL AND until > ?", c.ID, tx.Now))
 	if err != nil {
 		return err
 	}

@@ -12,10 +12,11 @@ import (
 // mergedTables says, of every table that names customers, what a merge does with the rows of the one who was another.
 var mergedTables = map[string]string{
 	"identities": "moved", "events": "moved", "runs": "moved", "approvals": "moved", "grants": "moved", "redemptions": "moved",
-	"messages": "moved", "handoffs": "moved",
+	"messages": "moved", "handoffs": "moved", "message_decisions": "moved",
 	"event_totals": "added", "event_days": "added", "milestones_reached": "united", "earnings": "united",
 	"waiting_entries": "the later of two for one place", "consent_states": "derived", "pending_customers": "stays: see Forward",
 	"points_origins": "MergePoints", "points_reversals": "MergePoints", "points": "MergePoints", "points_lots": "MergePoints", "points_holds": "MergePoints",
+	"hook_events": "stays: it says who it was then", "referral_codes": "moved",
 	"ledger_entries": "stays: never changed, read with the survivor's", "consent_entries": "stays: never changed, read with the survivor's",
 }
 
@@ -184,6 +185,12 @@ func (tx *Tx) mergeCounts(into, from string) error {
 
 // mergeRows moves what is one's own and bears no name that the other may have too.
 func (tx *Tx) mergeRows(into, from string) error {
+	// Of two questions that wait for a person one is left: the survivor's.
+	err := tx.db.Exec(`UPDATE handoffs SET closed_at = ?, closed_by = 'merge' WHERE customer_id = ? AND run_id = '' AND closed_at IS NULL
+		AND EXISTS (SELECT 1 FROM handoffs h WHERE h.customer_id = ? AND h.run_id = '' AND h.closed_at IS NULL)`, tx.Now, from, into).Error
+	if err != nil {
+		return err
+	}
 	for _, table := range slices.Sorted(maps.Keys(mergedTables)) {
 		if mergedTables[table] != "moved" || table == "identities" {
 			continue

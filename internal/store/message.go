@@ -78,21 +78,39 @@ func (tx *Tx) LastInbound(customer string) (*time.Time, error) {
 	return &m.CreatedAt, nil
 }
 
+// CountInbound counts the messages that a customer has written, up to a number. Notices about them are none.
+func (tx *Tx) CountInbound(customer string, most int) (int, error) {
+	rows, err := list[punchcard.Message](tx.db.Select("id").
+		Where("customer_id = ? AND direction = ? AND kind NOT IN ('system', 'edit', 'revoke')", customer, punchcard.Inbound).Limit(most))
+	return len(rows), err
+}
+
 // passed are the statuses of messages that count towards a cap: they left, or may have.
 var passed = []punchcard.MessageStatus{
 	punchcard.MessageSending, punchcard.MessageUnknown, punchcard.MessageAccepted, punchcard.MessageSent,
 	punchcard.MessageDelivered, punchcard.MessageRead,
 }
 
-// SentTimes lists when a customer's messages of a category were handed to WhatsApp since a moment, oldest first.
-func (tx *Tx) SentTimes(customer, category string, since time.Time) ([]time.Time, error) {
-	rows, err := list[punchcard.Message](tx.db.Select("handed_at").
-		Where("customer_id = ? AND category = ? AND handed_at > ? AND status IN ?", customer, category, since, passed).Order("handed_at"))
-	times := make([]time.Time, len(rows))
-	for i, r := range rows {
-		times[i] = *r.HandedAt
-	}
-	return times, err
+// Handed is one template that was handed to WhatsApp.
+type Handed struct {
+	HandedAt time.Time
+	Category string
+	Topic    string
+}
+
+// Handed lists a customer's templates that were handed to WhatsApp since a moment, oldest first.
+func (tx *Tx) Handed(customer string, since time.Time) ([]Handed, error) {
+	var rows []Handed
+	err := tx.db.Model(&punchcard.Message{}).Select("handed_at", "category", "topic").
+		Where("customer_id = ? AND category <> '' AND handed_at > ? AND status IN ?", customer, kept(since), passed).Order("handed_at").Scan(&rows).Error
+	return rows, err
+}
+
+// AskedSince tells whether another run has sent a customer one of the templates since a moment, which is not counted itself.
+func (tx *Tx) AskedSince(customer, run string, templates []string, since time.Time) (bool, error) {
+	n, err := count[punchcard.Message](tx.db.Where("customer_id = ? AND run_id <> ? AND template IN ? AND handed_at > ? AND status IN ?",
+		customer, run, templates, kept(since), passed))
+	return n > 0, err
 }
 
 // SuppressDeferred gives up a run's messages that wait to be sent, except that of the step that is at work (0: none is).

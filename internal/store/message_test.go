@@ -85,7 +85,7 @@ func TestMessage(t *testing.T) {
 	})
 }
 
-func TestSentTimes(t *testing.T) {
+func TestHanded(t *testing.T) {
 	t.Parallel()
 	each(t, func(h *house) {
 		c := h.customer("1")
@@ -103,14 +103,18 @@ func TestSentTimes(t *testing.T) {
 		add(punchcard.MessageFailed, "marketing", new(monday.Add(3*time.Second)))
 		add(punchcard.MessageSuppressed, "marketing", nil)
 		add(punchcard.MessageDelivered, "utility", new(monday.Add(3*time.Second)))
-		times, err := h.view().SentTimes(c.ID, "marketing", monday.Add(time.Second))
+		add(punchcard.MessageDelivered, "", new(monday.Add(3*time.Second)))
+		handed, err := h.view().Handed(c.ID, monday.Add(time.Second))
 		require.NoError(h.t, err)
-		require.Equal(h.t, []time.Time{
-			monday.Add(time.Second + time.Microsecond), monday.Add(1500 * time.Millisecond), monday.Add(2 * time.Second),
-		}, times, "what left or may have, in order, after the moment")
-		times, err = h.view().SentTimes(c.ID, "marketing", monday.Add(time.Second-time.Microsecond).In(time.FixedZone("west", -3600)))
+		var got []string
+		for _, one := range handed {
+			got = append(got, fmt.Sprint(one.Category, one.HandedAt.Sub(monday)))
+		}
+		require.Equal(h.t, []string{"marketing1.000001s", "marketing1.5s", "marketing2s", "utility3s"}, got,
+			"what left or may have, in order, after the moment; free text is not counted")
+		handed, err = h.view().Handed(c.ID, monday.Add(time.Second-time.Microsecond).In(time.FixedZone("west", -3600)))
 		require.NoError(h.t, err)
-		require.Len(h.t, times, 4)
+		require.Len(h.t, handed, 5)
 	})
 }
 

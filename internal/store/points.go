@@ -184,6 +184,7 @@ func (b *book) write() error {
 		if err := b.tx.db.CreateInBatches(&b.entries, 100).Error; err != nil {
 			return err
 		}
+		b.tellPoints(b.entries)
 	}
 	changed := make([]*punchcard.PointsLot, 0, len(b.changed))
 	for l := range b.changed {

@@ -12,27 +12,15 @@ import (
 // AddGrant stores a grant. The customer is locked.
 func (tx *Tx) AddGrant(g *punchcard.Grant) error {
 	g.CreatedAt = tx.Now
+	if g.Status == punchcard.GrantGiven {
+		tx.Tell(g.CustomerID, punchcard.GrantTold{GrantID: g.ID, Reward: g.Reward, Value: g.Value, RunID: g.RunID, ExpiresAt: g.ExpiresAt})
+	}
 	return tx.db.Create(g).Error
-}
-
-// SetGrantCode gives a grant its code.
-func (tx *Tx) SetGrantCode(g *punchcard.Grant, code string) error {
-	g.Code = code
-	return tx.db.Model(g).Update("code", code).Error
 }
 
 // Grant reads a grant, or nil.
 func (tx *Tx) Grant(id string) (*punchcard.Grant, error) {
 	return one[punchcard.Grant](tx.db.Where("id = ?", id))
-}
-
-// GrantByCode reads the grant that a code went to, or nil.
-func (tx *Tx) GrantByCode(code string) (*punchcard.Grant, error) {
-	c, err := one[punchcard.RewardCode](tx.db.Where("code = ? AND grant_id IS NOT NULL", code))
-	if err != nil || c == nil {
-		return nil, err
-	}
-	return tx.Grant(*c.GrantID)
 }
 
 // Grants lists a customer's grants, newest first, before the one with that id (empty: from the newest).
@@ -75,37 +63,6 @@ func (tx *Tx) LockReward(reward string) error {
 	return err
 }
 
-// TakeCode takes a free code of a reward's pool for a grant, or answers "" when there is none.
-func (tx *Tx) TakeCode(reward, grant string) (string, error) {
-	c, err := one[punchcard.RewardCode](tx.db.Clauses(skipLocked).Where("reward = ? AND grant_id IS NULL", reward).Order("code").Limit(1))
-	if err != nil || c == nil {
-		return "", err
-	}
-	return c.Code, tx.db.Model(c).Update("grant_id", grant).Error
-}
-
-// AddCode stores a code that was made for a grant. It answers false when there is such a code already.
-func (tx *Tx) AddCode(code, reward, grant string) (bool, error) {
-	r := tx.db.Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "code"}}, DoNothing: true}).
-		Create(&punchcard.RewardCode{Code: code, Reward: reward, GrantID: &grant, CreatedAt: tx.Now})
-	return r.RowsAffected > 0, r.Error
-}
-
-// PoolCodes adds free codes to a reward's pool and answers how many were new.
-func (tx *Tx) PoolCodes(reward string, codes []string) (int64, error) {
-	rows := make([]punchcard.RewardCode, len(codes))
-	for i, c := range codes {
-		rows[i] = punchcard.RewardCode{Code: c, Reward: reward, CreatedAt: tx.Now}
-	}
-	r := tx.db.Clauses(clause.OnConflict{DoNothing: true}).CreateInBatches(rows, 500)
-	return r.RowsAffected, r.Error
-}
-
-// FreeCodes counts the free codes of a reward's pool.
-func (tx *Tx) FreeCodes(reward string) (int64, error) {
-	return count[punchcard.RewardCode](tx.db.Where("reward = ? AND grant_id IS NULL", reward))
-}
-
 // CaptureGrant uses a grant: the points held for it are spent. It answers false, and does nothing, when the grant is neither
 // held nor given. The customer is locked.
 func (tx *Tx) CaptureGrant(g *punchcard.Grant) (bool, error) {
@@ -138,6 +95,7 @@ func (tx *Tx) endGrant(g *punchcard.Grant, kind punchcard.LedgerKind, status pun
 	if err := tx.db.Save(g).Error; err != nil {
 		return false, err
 	}
+	tx.tellEnd(g)
 	if g.RedemptionID == "" {
 		return true, nil
 	}
@@ -148,6 +106,7 @@ func (tx *Tx) endGrant(g *punchcard.Grant, kind punchcard.LedgerKind, status pun
 // AddRedemption stores a wish to use a reward.
 func (tx *Tx) AddRedemption(r *punchcard.Redemption) error {
 	r.Status, r.CreatedAt = punchcard.RedemptionRequested, tx.Now
+	tx.Tell(r.CustomerID, punchcard.RedemptionTold{Type: punchcard.HookRedemptionRequested, RedemptionID: r.ID, Reward: r.Reward})
 	return tx.db.Create(r).Error
 }
 
@@ -170,6 +129,15 @@ func (tx *Tx) SaveRedemption(r *punchcard.Redemption) error { return tx.db.Save(
 
 // EndRedemption ends a redemption that holds nothing: it was refused, or its run ended before it held anything.
 func (tx *Tx) EndRedemption(id, customer string, status punchcard.RedemptionStatus, reason string) error {
-	return tx.db.Model(&punchcard.Redemption{}).Where("id = ? AND customer_id = ? AND ended_at IS NULL", id, customer).
-		Updates(map[string]any{"status": status, "reason": reason, "ended_at": tx.Now}).Error
+	r, err := one[punchcard.Redemption](tx.db.Clauses(lock).Where("id = ? AND customer_id = ? AND ended_at IS NULL", id, customer))
+	if err != nil || r == nil {
+		return err
+	}
+	data := punchcard.RedemptionTold{Type: punchcard.HookRedemptionReleased, RedemptionID: r.ID, Reward: r.Reward, Reason: reason}
+	if status == punchcard.RedemptionRefused {
+		data.Type = punchcard.HookRedemptionRefused
+	}
+	tx.Tell(customer, data)
+	r.Status, r.Reason, r.EndedAt = status, reason, &tx.Now
+	return tx.db.Save(r).Error
 }

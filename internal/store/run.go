@@ -114,6 +114,14 @@ func (tx *Tx) CountReplies(customer, kind string, since time.Time) (int64, error
 		customer, punchcard.BuiltinReply, kind, since))
 }
 
+// RepliesSince lists when a customer was given built-in replies since a moment, newest first.
+func (tx *Tx) RepliesSince(customer string, since time.Time, limit int) ([]time.Time, error) {
+	var times []time.Time
+	err := tx.db.Model(&punchcard.Run{}).Where("customer_id = ? AND journey = ? AND started_at > ?", customer, punchcard.BuiltinReply, kept(since)).
+		Order("started_at DESC").Limit(limit).Pluck("started_at", &times).Error
+	return times, err
+}
+
 // Step reads the record of a run's effect, or nil when it was not done.
 func (tx *Tx) Step(run string, step int) (*punchcard.RunStep, error) {
 	return one[punchcard.RunStep](tx.db.Where("run_id = ? AND step = ?", run, step))

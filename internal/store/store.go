@@ -47,8 +47,10 @@ type Store struct {
 	dialect Dialect
 	clock   punchcard.Clock
 	log     *slog.Logger // of alerts
+	codes   *codeKeys    // nil: codes cannot be read or written
 
 	statements statements
+	hooks      hookList
 }
 
 // Dialect names a database.
@@ -224,6 +226,7 @@ type Tx struct {
 	Now time.Time
 
 	opened []punchcard.Alert // that this transaction has opened
+	told   []told            // what hooks are to be told of
 }
 
 // Business is the business's time at which a span of the machine's time from now is over.
@@ -241,7 +244,10 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 		tx := &Tx{store: s}
 		err := s.write.WithContext(ctx).Transaction(func(db *gorm.DB) error {
 			tx.db, tx.Now = db, s.clock.Now()
-			return fn(tx)
+			if err := fn(tx); err != nil {
+				return err
+			}
+			return tx.tell()
 		})
 		if err == nil {
 			s.tell(ctx, tx.opened)

@@ -367,7 +367,7 @@ func TestQueriesUseIndexes(t *testing.T) {
 			"HeldGrants":      {"grants_", func(tx *store.Tx) error { _, err := tx.HeldGrants("run_1"); return err }},
 			"PointsNow":       {"points_lots_open", func(tx *store.Tx) error { _, err := tx.PointsNow("cus_1"); return err }},
 			"TakeCode":        {"reward_codes_free", func(tx *store.Tx) error { _, err := tx.TakeCode("r", "g"); return err }},
-			"SentTimes":       {"messages_", func(tx *store.Tx) error { _, err := tx.SentTimes("cus_1", "marketing", monday); return err }},
+			"Handed":          {"messages_", func(tx *store.Tx) error { _, err := tx.Handed("cus_1", monday); return err }},
 			"LastInbound":     {"messages_", func(tx *store.Tx) error { _, err := tx.LastInbound("cus_1"); return err }},
 			"MessageByWamid":  {"messages", func(tx *store.Tx) error { _, err := tx.MessageByWamid("w"); return err }},
 			"MessageOfEffect": {"messages_effect", func(tx *store.Tx) error { _, err := tx.MessageOfEffect("r", 1); return err }},

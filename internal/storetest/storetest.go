@@ -45,6 +45,9 @@ func Each(t *testing.T, test func(t *testing.T, open func() *store.Store)) {
 	}
 }
 
+// CodeKey is the key to codes of every test's stores.
+const CodeKey = "test:dGhlIGtleSB0byBhbGwgY29kZXMgb2YgdGVzdHMgLi4="
+
 // New is a store on a database of the test's own, with the schema and nothing in it. A clock may be given; without one it is
 // the machine's.
 func New(t *testing.T, dialect store.Dialect, clock ...punchcard.Clock) *store.Store {
@@ -62,6 +65,9 @@ func Open(t *testing.T, dsn string) *store.Store {
 	s, err := store.Open(t.Context(), dsn)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = s.Close() }) // a test that cut the connections cannot close them well
+	if err := s.UseCodeKeys(t.Context(), []string{CodeKey}); err != nil {
+		require.Error(t, s.CheckSchema(t.Context()), "the keys to codes: %v", err) // without a schema there are no codes
+	}
 	return s
 }
 
@@ -207,6 +213,10 @@ func migrate(dsn string) error {
 		return err
 	}
 	if err := s.Migrate(ctx); err != nil {
+		_ = s.Close()
+		return err
+	}
+	if err := s.UseCodeKeys(ctx, []string{CodeKey}); err != nil {
 		_ = s.Close()
 		return err
 	}

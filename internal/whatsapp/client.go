@@ -32,6 +32,7 @@ type Config struct {
 	Version       string       // of the Graph API, such as v26.0; empty is DefaultVersion
 	PhoneNumberID string       // the id of the business's number, opaque
 	AccountID     string       // the id of the WhatsApp Business Account, opaque
+	AppID         string       // the id of the Meta app that the token is of; only UploadSample needs it
 	Token         string       // the bearer token
 	HTTP          *http.Client // nil is a client with a timeout of 10 s, in real time
 }

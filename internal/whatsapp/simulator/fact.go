@@ -25,8 +25,9 @@ type fact struct {
 	Limits   *Limits         `json:"limits,omitempty"`
 	Account  *account        `json:"account,omitempty"`
 
-	Media *mediaFact `json:"media,omitempty"`
-	Edit  *editFact  `json:"edit,omitempty"`
+	Media  *mediaFact  `json:"media,omitempty"`
+	Sample *sampleFact `json:"sample,omitempty"`
+	Edit   *editFact   `json:"edit,omitempty"`
 }
 
 // takenFact is a webhook that the receiver took.
@@ -226,6 +227,9 @@ func (s *Simulator) apply(f fact) {
 	}
 	if f.Media != nil {
 		s.applyMedia(*f.Media)
+	}
+	if f.Sample != nil {
+		s.samples[f.Sample.Handle] = f.Sample.Format
 	}
 	if f.Edit != nil {
 		s.applyEdit(*f.Edit)

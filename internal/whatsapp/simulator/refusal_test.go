@@ -21,7 +21,7 @@ func TestMessageRefusals(t *testing.T) {
 		{Type: "BODY", Text: "Hi {{who}}.", Example: &whatsapp.Example{BodyNamed: []whatsapp.NamedExample{{Name: "who", Example: "Mia"}}}},
 	}})
 	w.template(whatsapp.TemplateSpec{Name: "pictured", Language: "en", Category: "UTILITY", Components: []whatsapp.Component{
-		{Type: "HEADER", Format: "IMAGE"}, {Type: "BODY", Text: "Look."},
+		{Type: "HEADER", Format: "IMAGE", Example: &whatsapp.Example{HeaderHandle: []string{w.sample("IMAGE")}}}, {Type: "BODY", Text: "Look."},
 	}})
 
 	head := func(kind, content string) string {

@@ -24,6 +24,7 @@ type Options struct {
 	Token         string          // the bearer token that the Graph side asks for
 	PhoneNumberID string          // of the business's number
 	AccountID     string          // of the WhatsApp Business Account
+	AppID         string          // of the Meta app, to which samples of templates are uploaded; empty takes none
 	BusinessPhone string          // the business's number, E.164 with "+"
 	Business      string          // the business's name, as customers see it
 	Location      *time.Location  // the time zone of the phone page; nil is UTC
@@ -70,6 +71,8 @@ type Simulator struct {
 	opened     []openedAt                 // by templates, outside the service window; oldest first
 	held       map[templateKey][]*message // by pacing
 	settling   bool                       // settle is at work
+	uploads    map[string]uploading       // of samples, by id; gone with the process
+	samples    map[string]string          // the format of each sample, by its handle
 }
 
 // New makes a simulator, with everything that the journal holds. The error is a journal that cannot be read or written.
@@ -98,6 +101,7 @@ func New(opt Options) (*Simulator, error) {
 	}
 	s.limits, s.account, s.rates.pairs = DefaultLimits(), account{Quality: green}, map[string]*bucket{}
 	s.held, s.early = map[templateKey][]*message{}, map[int64]chan struct{}{}
+	s.uploads, s.samples = map[string]uploading{}, map[string]string{}
 	if opt.Limits != nil {
 		s.limits = *opt.Limits
 	}
@@ -154,7 +158,8 @@ func (s *Simulator) Handler() http.Handler {
 	mux.HandleFunc("POST /{version}/{id}/block_users", s.graph(s.blockUsers))
 	mux.HandleFunc("DELETE /{version}/{id}/block_users", s.graph(s.blockUsers))
 	mux.HandleFunc("GET /{version}/{id}", s.graph(s.getObject))
-	mux.HandleFunc("POST /{version}/{id}", s.graph(s.postObject))
+	mux.HandleFunc("POST /{version}/{id}", s.postToObject)
+	mux.HandleFunc("POST /{version}/{id}/uploads", s.graph(s.beginUpload))
 	mux.HandleFunc("POST /{version}/{id}/media", s.graphUpTo(maxMedia, s.postMedia))
 	mux.HandleFunc("DELETE /{version}/{id}", s.graph(s.deleteMedia))
 	mux.HandleFunc("GET /media/{id}", s.downloadMedia)

@@ -110,7 +110,7 @@ func setup(t *testing.T, change ...func(*Options)) *world {
 	w := &world{t: t, clock: punchcard.NewManualClock(time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)), receiver: newReceiver(t)}
 	w.opt = Options{
 		Clock: w.clock, WebhookURL: w.receiver.address, AppSecret: secret, VerifyToken: "verify", Token: "token",
-		PhoneNumberID: "301", AccountID: "201", BusinessPhone: "+4533112233", Business: "Bean & Bloom",
+		PhoneNumberID: "301", AccountID: "201", AppID: "401", BusinessPhone: "+4533112233", Business: "Bean & Bloom",
 	}
 	for _, f := range change {
 		f(&w.opt)
@@ -133,7 +133,7 @@ func (w *world) start() {
 		require.NoError(w.t, <-done)
 	})
 	w.sim, w.address = sim, server.URL
-	w.client = whatsapp.New(whatsapp.Config{BaseURL: server.URL, PhoneNumberID: "301", AccountID: "201", Token: "token", HTTP: server.Client()})
+	w.client = whatsapp.New(whatsapp.Config{BaseURL: server.URL, PhoneNumberID: "301", AccountID: "201", AppID: "401", Token: "token", HTTP: server.Client()})
 }
 
 // call makes a request and decodes the answer.

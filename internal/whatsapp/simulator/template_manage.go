@@ -59,6 +59,9 @@ func (s *Simulator) postTemplate(w http.ResponseWriter, r *http.Request) *graphE
 			thisHour++
 		}
 	}
+	if refusal := s.checkSamples(spec.Components); refusal != nil {
+		return refusal
+	}
 	switch {
 	case s.templates[templateKey{spec.Name, spec.Language}] != nil:
 		return refused(2388024, "Content in This Language Already Exists",
@@ -131,7 +134,7 @@ func (s *Simulator) postObject(w http.ResponseWriter, r *http.Request) *graphErr
 	if spec.Components == nil {
 		spec.Components = had.Components
 	}
-	if refusal := checkSpec(&spec); refusal != nil {
+	if refusal := first(checkSpec(&spec), s.checkSamples(spec.Components)); refusal != nil {
 		return refusal
 	}
 	next.templateSpec = spec

@@ -1,0 +1,456 @@
+package dispatch
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"punchcard"
+	"punchcard/internal/signed"
+	"punchcard/internal/store"
+)
+
+// hookSender is what a dispatcher has to tell hooks with.
+type hookSender struct {
+	private bool
+	client  *http.Client
+
+	mu   sync.Mutex
+	busy map[string]bool // by hook: one that is slow keeps no other waiting
+}
+
+// LetHooksBePrivate lets hooks be at addresses of this machine and of private networks, by http as well. It is called once, before
+// anything else uses the dispatcher.
+func (d *Dispatcher) LetHooksBePrivate() { d.hooks.private, d.hooks.client = true, signed.Client(true) }
+
+const (
+	// hookTimeout bounds a request to a hook. Standard Webhooks asks for 15 to 30 s; who needs longer queues and answers first.
+	hookTimeout = 15 * time.Second
+	// hookBatch is how many of a hook's deliveries are claimed at once, and hookWorkers how many requests it gets at once.
+	hookBatch   = 16
+	hookWorkers = 4
+	// hookLease is longer than all of a batch may take.
+	hookLease = hookBatch/hookWorkers*hookTimeout + time.Minute
+	// hookGivenUp is for how long a hook may fail at everything before it is disabled.
+	hookGivenUp = 5 * 24 * time.Hour
+	// hookFormer is for how long a secret that was rotated out goes on signing.
+	hookFormer = 24 * time.Hour
+	// hookAnswer is how much of an answer is read, in bytes, so that who answers is not cut off in the middle. None of it is kept.
+	hookAnswer = 64 << 10
+)
+
+// hookPauses are the pauses between tries, in machine time: about three days in all. Source: the schedule that the Standard Webhooks
+// specification gives.
+var hookPauses = []time.Duration{
+	5 * time.Second, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour, 10 * time.Hour, 14 * time.Hour, 20 * time.Hour, 24 * time.Hour,
+}
+
+// Words for why a try failed.
+const (
+	hookErrorStatus      = "status"      // it answered, but not with 2xx: the code says with what
+	hookErrorTimeout     = "timeout"     // it did not answer in time
+	hookErrorUnreachable = "unreachable" // no connection came about, or it broke
+	hookErrorPrivate     = "private"     // its address is not one that hooks may have
+	hookErrorSecret      = "secret"      // its secret cannot sign
+)
+
+// runHooks tells hooks what is due. Each hook has a worker of its own while there is something for it.
+func (d *Dispatcher) runHooks(ctx context.Context) error {
+	var g errgroup.Group
+	err := d.loop(ctx, "hooks", newBell(), func(ctx context.Context) (int, error) {
+		due, err := d.store.View(ctx).DueHooks()
+		if err != nil {
+			return 0, err
+		}
+		for _, id := range due {
+			if d.hooks.begin(id) {
+				g.Go(func() error {
+					defer d.hooks.end(id)
+					if err := d.tellHook(ctx, id); err != nil && ctx.Err() == nil {
+						d.log.WarnContext(ctx, "a hook cannot be told just now; this is tried again", "hook", id, "error", err)
+					}
+					return nil
+				})
+			}
+		}
+		return 0, nil
+	})
+	return errors.Join(err, g.Wait())
+}
+
+func (h *hookSender) begin(id string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.busy[id] {
+		return false
+	}
+	if h.busy == nil {
+		h.busy = map[string]bool{}
+	}
+	h.busy[id] = true
+	return true
+}
+
+func (h *hookSender) end(id string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.busy, id)
+}
+
+// TellHooks tells all hooks what is due now, once, and answers how many requests that took. It is for whoever drives time itself.
+func (d *Dispatcher) TellHooks(ctx context.Context) (int, error) {
+	due, err := d.store.View(ctx).DueHooks()
+	told := 0
+	for _, id := range due {
+		n, e := d.tellBatch(ctx, id)
+		told, err = told+n, errors.Join(err, e)
+	}
+	return told, err
+}
+
+// tellHook tells one hook what is due, until nothing is.
+func (d *Dispatcher) tellHook(ctx context.Context, id string) error {
+	for {
+		n, err := d.tellBatch(ctx, id)
+		if err != nil || n == 0 {
+			return err
+		}
+	}
+}
+
+func (d *Dispatcher) tellBatch(ctx context.Context, id string) (int, error) {
+	var due []punchcard.HookDelivery
+	err := d.store.Update(ctx, func(tx *store.Tx) (err error) {
+		due, err = tx.ClaimHookDeliveries(d.name, id, hookBatch, hookLease)
+		return err
+	})
+	if err != nil || len(due) == 0 {
+		return 0, err
+	}
+	hook, err := d.store.View(ctx).Hook(id)
+	if err != nil {
+		if punchcard.CodeOf(err) == punchcard.CodeNotFound {
+			return 0, nil // it was removed meanwhile
+		}
+		return 0, err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(hookWorkers)
+	for i := range due {
+		g.Go(func() error { return d.tellOne(ctx, hook, &due[i]) })
+	}
+	return len(due), g.Wait()
+}
+
+// tellOne makes one try at one delivery.
+func (d *Dispatcher) tellOne(ctx context.Context, hook *punchcard.Hook, delivery *punchcard.HookDelivery) error {
+	id, body, err := d.hookMessage(ctx, delivery.EventSeq)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	delivery.Code, delivery.Error = d.hooks.post(ctx, hook, id, now, body)
+	if ctx.Err() != nil {
+		return ctx.Err() // we are stopping: nothing is known of it, and its claim runs out
+	}
+	tried := now.UTC().Truncate(time.Microsecond)
+	delivery.TriedAt = &tried
+	delivery.Attempts++
+	if delivery.Error != "" {
+		d.log.InfoContext(ctx, "a hook was not told", "hook", hook.ID, "event", id, "attempt", delivery.Attempts, "code", delivery.Code, "error", delivery.Error)
+	}
+	return d.store.Update(ctx, func(tx *store.Tx) error { return settleHook(tx, *delivery, tried) })
+}
+
+// settleHook writes how a try came out, and what that means for its hook.
+func settleHook(tx *store.Tx, delivery punchcard.HookDelivery, now time.Time) error {
+	gone := delivery.Code == http.StatusGone
+	switch {
+	case delivery.Error == "":
+		delivery.Status, delivery.DeliveredAt = punchcard.HookDelivered, &now
+	case gone || delivery.Attempts > len(hookPauses):
+		delivery.Status = punchcard.HookDead
+	default:
+		delivery.DueAt = now.Add(jittered(hookPauses[delivery.Attempts-1]))
+	}
+	if wrote, err := tx.SaveHookDelivery(&delivery); err != nil || !wrote {
+		return err
+	}
+	if delivery.Status == punchcard.HookDelivered {
+		return tx.HookWorks(delivery.HookID)
+	}
+	since, err := tx.HookFails(delivery.HookID)
+	if err != nil {
+		return err
+	}
+	if gone {
+		_, err = tx.DisableHook(delivery.HookID, punchcard.HookDisabledGone)
+		return err
+	}
+	if delivery.Status == punchcard.HookDead {
+		if err := tx.RaiseAlert(punchcard.AlertHookDead, delivery.HookID, punchcard.SeverityWarning, delivery.Error); err != nil {
+			return err
+		}
+	}
+	if now.Sub(since) < hookGivenUp {
+		return nil
+	}
+	_, err = tx.DisableHook(delivery.HookID, punchcard.HookDisabledFailing)
+	return err
+}
+
+// jittered is a pause and up to a fifth more, so that what failed together does not come back together.
+func jittered(pause time.Duration) time.Duration {
+	return pause + time.Duration(rand.Int64N(int64(pause)/5+1)) // spreading load needs no secrecy
+}
+
+// hookMessage is what a hook is told of an event, and its id. Who the customer is to the backend is looked up now.
+func (d *Dispatcher) hookMessage(ctx context.Context, seq int64) (id string, body []byte, err error) {
+	view := d.store.View(ctx)
+	e, err := view.HookEvent(seq)
+	if err != nil {
+		return "", nil, err
+	}
+	if e == nil {
+		return "", nil, fmt.Errorf("event %d of a delivery is gone", seq)
+	}
+	m := punchcard.HookMessage{ID: e.ID, Type: e.Type, Version: punchcard.HookVersion, Seq: e.Seq, Timestamp: e.At.UTC(), Data: e.Data}
+	if e.CustomerID != "" {
+		m.Customer = &punchcard.HookCustomer{ID: e.CustomerID}
+		c, err := view.Customer(e.CustomerID)
+		if err != nil {
+			return "", nil, err
+		}
+		if c != nil {
+			m.Customer.ID = c.ID
+			names, err := view.Identities(c.ID)
+			if err != nil {
+				return "", nil, err
+			}
+			for _, n := range names {
+				if n.Kind == punchcard.IdentityExternal {
+					m.Customer.ExternalID = n.Value
+				}
+			}
+		}
+	}
+	body, err = json.Marshal(m)
+	return e.ID, body, err
+}
+
+// post makes one request. It answers the status that came back, 0 for none, and why the hook does not know now, "" if it does.
+func (h *hookSender) post(ctx context.Context, hook *punchcard.Hook, id string, now time.Time, body []byte) (code int, failed string) {
+	ctx, cancel := context.WithTimeout(ctx, hookTimeout)
+	defer cancel()
+	secrets := []string{hook.Secret}
+	if hook.Former != "" && hook.FormerUntil != nil && now.Before(*hook.FormerUntil) {
+		secrets = append(secrets, hook.Former)
+	}
+	keys := make([][]byte, len(secrets))
+	for i, s := range secrets {
+		key, err := signed.Key(s)
+		if err != nil {
+			return 0, hookErrorSecret
+		}
+		keys[i] = key
+	}
+	req, err := signed.Post(ctx, hook.URL, id, now, body, keys...)
+	if err != nil {
+		return 0, hookErrorUnreachable
+	}
+	client := h.client
+	if client == nil {
+		client = signed.Client(false)
+	}
+	res, err := client.Do(req)
+	switch {
+	case errors.Is(err, signed.ErrPrivate):
+		return 0, hookErrorPrivate
+	case err != nil && ctx.Err() != nil:
+		return 0, hookErrorTimeout
+	case err != nil:
+		return 0, hookErrorUnreachable
+	}
+	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, hookAnswer)) // the status says all
+	_ = res.Body.Close()
+	if res.StatusCode < 200 || res.StatusCode > 299 {
+		return res.StatusCode, hookErrorStatus
+	}
+	return res.StatusCode, ""
+}
+
+// maxHookURL bounds a hook's address, in bytes.
+const maxHookURL = 2000
+
+// AddHook begins to tell another system of what happens. types are what it wants to hear of; none: everything. The hook that is answered
+// has its secret. The error is CodeInvalid for an address or a type that is none.
+func (d *Dispatcher) AddHook(ctx context.Context, address string, types []punchcard.HookType, note string) (*punchcard.Hook, error) {
+	u, err := url.Parse(address)
+	switch {
+	case err != nil || u.Host == "" || u.User != nil || len(address) > maxHookURL || u.Fragment != "" || !clean(address):
+		return nil, punchcard.Errorf(punchcard.CodeInvalid, "write a hook's address like https://example.com/punchcard, without a name or password in it").In("url")
+	case u.Scheme != "https" && (u.Scheme != "http" || !d.hooks.private):
+		return nil, punchcard.Errorf(punchcard.CodeInvalid, "a hook's address begins with https://").In("url")
+	}
+	for i, t := range types {
+		if !isHookType(t) {
+			return nil, punchcard.Errorf(punchcard.CodeInvalid, "there is no type %q; the types are %s", short(string(t)), hookTypes()).In(fmt.Sprintf("types[%d]", i))
+		}
+	}
+	if len(note) > maxName || !clean(note) {
+		return nil, punchcard.Errorf(punchcard.CodeInvalid, "a note is at most %d bytes of text", maxName).In("note")
+	}
+	h := &punchcard.Hook{ID: punchcard.NewID(punchcard.PrefixHook), URL: address, Types: types, Note: note, Secret: signed.NewSecret()}
+	return h, d.store.Update(ctx, func(tx *store.Tx) error { return tx.AddHook(h) })
+}
+
+func isHookType(t punchcard.HookType) bool {
+	for _, known := range punchcard.HookTypes() {
+		if known.Type == t {
+			return true
+		}
+	}
+	return false
+}
+
+func hookTypes() string {
+	var names []string
+	for _, t := range punchcard.HookTypes() {
+		names = append(names, string(t.Type))
+	}
+	return strings.Join(names, ", ")
+}
+
+// RemoveHook ends a hook. What it was still to be told is not delivered. The error is CodeNotFound for one that is not there, as of all
+// the following.
+func (d *Dispatcher) RemoveHook(ctx context.Context, id string) error {
+	_, err := d.changeHook(ctx, id, func(tx *store.Tx, h *punchcard.Hook) error {
+		h.RemovedAt, h.Secret, h.Former = &tx.Now, "", ""
+		return nil
+	})
+	return err
+}
+
+// RotateHook gives a hook a new secret. The one until now goes on signing beside it for a day.
+func (d *Dispatcher) RotateHook(ctx context.Context, id string) (*punchcard.Hook, error) {
+	return d.changeHook(ctx, id, func(_ *store.Tx, h *punchcard.Hook) error {
+		until := time.Now().UTC().Add(hookFormer).Truncate(time.Microsecond)
+		h.Former, h.FormerUntil, h.Secret = h.Secret, &until, signed.NewSecret()
+		return nil
+	})
+}
+
+// EnableHook has a hook told again that was disabled, and what waits for its next try at once. What happened since it was disabled can
+// be replayed.
+func (d *Dispatcher) EnableHook(ctx context.Context, id string) (*punchcard.Hook, error) {
+	return d.changeHook(ctx, id, func(tx *store.Tx, h *punchcard.Hook) error {
+		h.DisabledAt, h.Disabled, h.FailingSince = nil, "", nil
+		if err := tx.HurryHook(id); err != nil {
+			return err
+		}
+		return tx.SettleAlert(punchcard.AlertHookDisabled, id, "enabled")
+	})
+}
+
+func (d *Dispatcher) changeHook(ctx context.Context, id string, change func(*store.Tx, *punchcard.Hook) error) (*punchcard.Hook, error) {
+	var hook *punchcard.Hook
+	err := d.store.Update(ctx, func(tx *store.Tx) error {
+		h, err := tx.LockHook(id)
+		if err != nil {
+			return err
+		}
+		if err := change(tx, h); err != nil {
+			return err
+		}
+		hook = h
+		return tx.SaveHook(h)
+	})
+	return hook, err
+}
+
+// TestHook has a hook told something that happened to nobody, and answers the delivery. The error is CodeConflict for one that is disabled.
+func (d *Dispatcher) TestHook(ctx context.Context, id string) (*punchcard.HookDelivery, error) {
+	var delivery *punchcard.HookDelivery
+	err := d.store.Update(ctx, func(tx *store.Tx) error {
+		h, err := enabledHook(tx, id)
+		if err != nil {
+			return err
+		}
+		delivery, err = tx.TestHook(h)
+		return err
+	})
+	return delivery, err
+}
+
+func enabledHook(tx *store.Tx, id string) (*punchcard.Hook, error) {
+	h, err := tx.Hook(id)
+	if err == nil && h.DisabledAt != nil {
+		err = punchcard.Errorf(punchcard.CodeConflict, "the hook is disabled (%s): enable it first", h.Disabled).Because("disabled")
+	}
+	return h, err
+}
+
+// Replay says what a hook is to be told again: one event, all that could not be delivered, or all since a moment.
+type Replay struct {
+	Event string
+	Dead  bool
+	Since time.Time
+}
+
+// replayBatch is how many events one transaction replays.
+const replayBatch = 500
+
+// ReplayHook has a hook told again, and answers how much. Each event keeps its id, so that who has seen it can tell. The errors are
+// CodeNotFound for an event that is not there, CodeInvalid for a Replay that does not say one thing, and CodeConflict for a hook that is
+// disabled.
+func (d *Dispatcher) ReplayHook(ctx context.Context, id string, what Replay) (int64, error) {
+	said := 0
+	for _, is := range []bool{what.Event != "", what.Dead, !what.Since.IsZero()} {
+		if is {
+			said++
+		}
+	}
+	if said != 1 {
+		return 0, punchcard.Errorf(punchcard.CodeInvalid, "say one of: event, dead, since")
+	}
+	var total, after int64
+	for {
+		var n, last int64
+		err := d.store.Update(ctx, func(tx *store.Tx) error {
+			h, err := enabledHook(tx, id)
+			if err != nil {
+				return err
+			}
+			switch {
+			case what.Event != "":
+				n, err = 1, tx.ReplayHookEvent(h, what.Event)
+			case what.Dead:
+				if n, err = tx.ReplayDeadHooks(h); err == nil {
+					err = tx.SettleAlert(punchcard.AlertHookDead, id, "replayed")
+				}
+			default:
+				var batch int
+				last, batch, err = tx.ReplayHookSince(h, what.Since, after, replayBatch)
+				n = int64(batch)
+			}
+			return err
+		})
+		if err != nil {
+			return total, err
+		}
+		if total += n; last == 0 || n < replayBatch {
+			return total, nil
+		}
+		after = last
+	}
+}
