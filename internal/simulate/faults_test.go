@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -179,6 +180,14 @@ func TestEveryFaultAtOnce(t *testing.T) {
 	})
 }
 
+// textBook is WhatsApp's templates, for a program whose templates show nothing but text.
+type textBook struct{ *whatsapp.Client }
+
+// Sample is of dispatch.TemplateBook.
+func (textBook) Sample(context.Context, rules.HeaderFormat, string) (string, error) {
+	return "", errors.New("nothing here shows a file")
+}
+
 // faulty is a deployment whose WhatsApp does everything wrong.
 type faulty struct {
 	t       *testing.T
@@ -186,7 +195,7 @@ type faulty struct {
 	clock   *punchcard.ManualClock
 	d       *dispatch.Dispatcher
 	runs    *crowd
-	book    *whatsapp.Client
+	book    dispatch.TemplateBook
 	told    *told
 	journal string
 	address string // the simulator's
@@ -230,7 +239,7 @@ func newFaulty(t *testing.T, s *store.Store) *faulty {
 	_, _, err = cards.Catalog.Publish(ctx, p)
 	require.NoError(t, err)
 	config.HTTP = server.Client()
-	f.book = whatsapp.New(config)
+	f.book = textBook{whatsapp.New(config)}
 	_, err = f.d.PushTemplates(ctx, f.book, p)
 	require.NoError(t, err)
 
