@@ -5,18 +5,18 @@ import "time"
 // MessageDecision is one change of what is decided of a message: that it goes, that it waits, or that it is not sent; with what was
 // seen then.
 type MessageDecision struct {
-	ID         int64 `gorm:"primaryKey"`
-	CustomerID string
-	MessageID  string
-	RunID      string
-	Step       int
-	Journey    string
-	Template   string // the program's name for it; "" for free text
-	At         time.Time
-	Verdict    Verdict
-	Reason     string        // a code; "" for VerdictSend
-	Until      *time.Time    // for VerdictDefer: when it is asked again
-	Facts      DecisionFacts `gorm:"serializer:json"`
+	ID         int64         `gorm:"primaryKey" json:"id"`
+	CustomerID string        `json:"customer_id"`
+	MessageID  string        `json:"message_id"`
+	RunID      string        `json:"run_id"`
+	Step       int           `json:"step"`
+	Journey    string        `json:"journey"`
+	Template   string        `json:"template"` // the program's name for it; "" for free text
+	At         time.Time     `json:"at"`
+	Verdict    Verdict       `json:"decision"`
+	Reason     string        `json:"reason"` // a code; "" for VerdictSend
+	Until      *time.Time    `json:"until"`  // for VerdictDefer: when it is asked again
+	Facts      DecisionFacts `gorm:"serializer:json" json:"facts"`
 }
 
 // Verdict is what is decided of a message.

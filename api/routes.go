@@ -62,6 +62,7 @@ func (s *server) routes() []route {
 		{get, "/v1/customers/{ref}", needsKey, "getCustomer", tagCustomers, "Look at a customer", with(s, s.customer), options{}},
 		{get, "/v1/customers/{ref}/runs", needsKey, "listRuns", tagCustomers, "List a customer's runs, newest first", with(s, s.customerRuns), options{}},
 		{get, "/v1/customers/{ref}/messages", needsKey, "listMessages", tagCustomers, "List a customer's messages, newest first", with(s, s.customerMessages), options{}},
+		{get, "/v1/customers/{ref}/explain", needsKey, "explainCustomer", tagCustomers, "Why a customer's messages went, waited or were not sent, oldest first", with(s, s.explain), options{about: aboutExplain}},
 		{get, "/v1/customers/{ref}/consents", needsKey, "listConsents", tagConsents, "List a customer's consent log with its evidence, oldest first", with(s, s.customerConsents), aboutConsents},
 		{post, "/v1/customers/{ref}/consents/revoke", needsKey, "revokeConsents", tagConsents, "Revoke consent in a customer's name", with(s, s.revokeConsents), aboutRevoke},
 		{post, "/v1/consents/import", needsKey, "importConsents", tagConsents, "Take over consents that were given elsewhere", with(s, s.importConsents), aboutImport},

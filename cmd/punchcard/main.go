@@ -29,6 +29,7 @@ type cli struct {
 	Allow     allowCmd     `cmd:"" help:"Take a stop back."`
 	Circuit   circuitCmd   `cmd:"" help:"Look at what WhatsApp says of the account, and let held sends go on."`
 	EndRuns   endRunsCmd   `cmd:"" name:"end-runs" help:"End the live runs of old versions of the program."`
+	Explain   explainCmd   `cmd:"" help:"Say why a customer's messages went, waited or were not sent."`
 	Points    pointsCmd    `cmd:"" help:"Adjust a customer's points, and show what happened to them."`
 	Consents  consentsCmd  `cmd:"" help:"Import, export and revoke consents."`
 	Links     linksCmd     `cmd:"" help:"List the program's links, and make their QR codes."`
