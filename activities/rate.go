@@ -73,6 +73,7 @@ type Turn struct {
 	lane     int
 	free     int64     // from when the lane is free after this turn, in the database's time
 	prepared time.Time // when Prepare was over
+	began    time.Time // when the call was found to be in time: what passes between this look and the call is not seen
 	asked    asked
 	pacer    *Rates
 }
@@ -93,7 +94,7 @@ func (t *Turn) Call(ctx context.Context) (bool, error) {
 		if err := sleepUntil(ctx, t.at); err != nil {
 			return false, err
 		}
-		if time.Since(t.at) <= latest {
+		if t.began = time.Now(); t.began.Sub(t.at) <= latest {
 			return true, nil
 		}
 		moved, err := t.pacer.move(ctx, t)
@@ -296,7 +297,7 @@ func (r *Rates) update(ctx context.Context, fn func(*lanes) bool) (func(int64) t
 	offset := r.clock.learn(answered, now)
 	r.mu.Unlock()
 	return func(at int64) time.Time {
-		return answered.Add(time.Duration(at+offset-answered.UnixMicro()) * time.Microsecond)
+		return answered.Add(time.Duration(at+offset-local(answered)) * time.Microsecond)
 	}, nil
 }
 
@@ -344,6 +345,13 @@ func (r *Rates) learn(took time.Duration) {
 	r.took = min(max(took+took/4, r.took-r.took/32, 2*time.Millisecond), ahead/4)
 }
 
+// started is from when this process counts its own time.
+var started = time.Now()
+
+// local is a moment in microseconds of this process's own time: setting the machine's clock does not change it, so no turn is taken for
+// early or late because of that.
+func local(at time.Time) int64 { return at.Sub(started).Microseconds() }
+
 // offset follows how far this machine's clock is ahead of the database's. What it learns from is late by the way from there to
 // here, so the least of the last seconds is the nearest to the truth, and never too little: a turn is never early.
 type offset struct {
@@ -355,7 +363,7 @@ type offset struct {
 const offsetKept = 5 * time.Second
 
 func (o *offset) learn(answered time.Time, now int64) int64 {
-	ahead := answered.UnixMicro() - now
+	ahead := local(answered) - now
 	switch {
 	case o.from.IsZero():
 		o.from, o.least, o.older = answered, ahead, ahead

@@ -63,4 +63,9 @@ func (tx *Tx) PausedUntil(name string) (int64, error) {
 }
 
 // SaveRate writes a line that is locked.
-func (tx *Tx) SaveRate(r *SendRate) error { return tx.db.Save(r).Error }
+func (tx *Tx) SaveRate(r *SendRate) error {
+	if r.Lanes == nil { // as SQLite reads a line that nobody has taken a turn of
+		r.Lanes = []byte{}
+	}
+	return tx.db.Save(r).Error
+}
