@@ -43,6 +43,9 @@ const (
 	AlertHookDisabled AlertKind = "hook_disabled" // it is told nothing any more
 )
 
+// AlertCodesLow is that a reward's pool of codes runs low; the subject is the reward, the detail low or empty.
+const AlertCodesLow AlertKind = "codes_low"
+
 // Severity says how soon a person is to look at an alert.
 type Severity string
 

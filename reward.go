@@ -19,10 +19,9 @@ type Grant struct {
 	ExpiresAt    *time.Time
 	EndedAt      *time.Time // when it was captured, released or expired
 
-	CodeFrom string // the call that its code is fetched by, until it is there; else ""
-	Author   string // who gave it by hand; "" when nobody did
-	Note     string // why they did
-	Request  string // the hash of the Idempotency-Key with which it was given by hand; "": none
+	Author  string // who gave it by hand; "" when nobody did
+	Note    string // why they did
+	Request string // the hash of the Idempotency-Key with which it was given by hand; "": none
 }
 
 // GrantStatus says how a grant stands.

@@ -2,25 +2,12 @@ package activities
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"punchcard"
 	"punchcard/internal/fence"
-	"punchcard/internal/store"
 	"punchcard/rules"
 )
-
-// The codes with which a reward is refused, beside those of fence.RefusesReward. fence.Words has what the customer reads.
-const (
-	codeUnknownReward = "unknown_reward"
-	codeNotForPoints  = "not_for_points"
-)
-
-// errRefused carries a refusal out of what rolls back nothing: it is a result, not a failure.
-type errRefused struct{ code string }
-
-func (e errRefused) Error() string { return "the reward is refused: " + e.code }
 
 // Reward gives the customer a reward and binds the grant.
 func (a *Activities) Reward(ctx context.Context, in Input) (rules.Result, error) {
@@ -29,16 +16,10 @@ func (a *Activities) Reward(ctx context.Context, in Input) (rules.Result, error)
 		if err != nil {
 			return rules.Result{}, err
 		}
-		grant := punchcard.Grant{RunID: p.Run.ID, Status: punchcard.GrantGiven}
-		err = give(p, reward, &grant)
-		if refused, ok := errors.AsType[errRefused](err); ok {
-			bind(p, punchcard.Ref{Kind: punchcard.RefRefusal, Reward: name, Reason: refused.code})
-			return because(done(rules.OutcomeRefused), refused.code), nil
+		refused, err := give(p, reward, name, &punchcard.Grant{}, false)
+		if err != nil || refused != "" {
+			return because(done(rules.OutcomeRefused), refused), err
 		}
-		if err != nil {
-			return rules.Result{}, err
-		}
-		bind(p, punchcard.Ref{Kind: punchcard.RefGrant, ID: grant.ID, Reward: name})
 		return done(rules.OutcomeNext), nil
 	})
 }
@@ -65,20 +46,15 @@ func (a *Activities) Redeem(ctx context.Context, in Input) (rules.Result, error)
 			}
 		}
 		redemption.RunID = p.Run.ID
-		grant := punchcard.Grant{RunID: p.Run.ID, RedemptionID: redemption.ID, Status: punchcard.GrantHeld}
-		if reward != nil {
-			grant.Cost = reward.Cost
-		}
-		err = give(p, reward, &grant)
-		if refused, ok := errors.AsType[errRefused](err); ok {
-			bind(p, punchcard.Ref{Kind: punchcard.RefRefusal, Reward: name, Reason: refused.code})
-			redemption.Status, redemption.Reason, redemption.EndedAt = punchcard.RedemptionRefused, refused.code, &p.Tx.Now
-			return because(done(rules.OutcomeRefused), refused.code), p.Tx.SaveRedemption(redemption)
-		}
+		grant := punchcard.Grant{RedemptionID: redemption.ID}
+		refused, err := give(p, reward, name, &grant, true)
 		if err != nil {
 			return rules.Result{}, err
 		}
-		bind(p, punchcard.Ref{Kind: punchcard.RefGrant, ID: grant.ID, Reward: name})
+		if refused != "" {
+			redemption.Status, redemption.Reason, redemption.EndedAt = punchcard.RedemptionRefused, refused, &p.Tx.Now
+			return because(done(rules.OutcomeRefused), refused), p.Tx.SaveRedemption(redemption)
+		}
 		redemption.Status, redemption.GrantID = punchcard.RedemptionHeld, grant.ID
 		return done(rules.OutcomeNext), p.Tx.SaveRedemption(redemption)
 	})
@@ -154,93 +130,20 @@ func wanted(p *fence.Pass) (*rules.Reward, string, error) {
 	return p.Program.Rewards[name], name, nil
 }
 
-// give makes a grant of a reward, within its limits, with its points held and a code of its own. The error is errRefused where
-// a rule says no, before anything is written, and CodeConflict with ReasonNotEnoughPoints where the balance does not reach.
-func give(p *fence.Pass, reward *rules.Reward, grant *punchcard.Grant) error {
-	if reward == nil {
-		return errRefused{codeUnknownReward}
-	}
-	if grant.Status == punchcard.GrantHeld && reward.Cost <= 0 {
-		return errRefused{codeNotForPoints}
-	}
-	if code, err := fence.RefusesReward(p.Tx, reward, p.Customer, true); err != nil || code != "" {
-		if err != nil {
-			return err
-		}
-		return errRefused{code}
-	}
-	if grant.Cost > 0 {
-		points, err := p.Tx.PointsNow(p.Customer.ID)
-		if err != nil {
-			return err
-		}
-		if points.Available < grant.Cost {
-			return errRefused{store.ReasonNotEnoughPoints}
-		}
-	}
-	grant.ID, grant.CustomerID, grant.Reward = punchcard.NewID(punchcard.PrefixGrant), p.Customer.ID, reward.Name
-	grant.Version, grant.CapturedBy, grant.Value = p.Run.Version, reward.CapturedBy, reward.Value
-	if reward.ValidFor > 0 {
-		expires := p.Tx.Now.Add(reward.ValidFor)
-		grant.ExpiresAt = &expires
-	}
-	if reward.Kind == rules.RewardPoints {
-		grant.Status, grant.EndedAt = punchcard.GrantCaptured, &p.Tx.Now
-	}
-	if err := p.Tx.AddGrant(grant); err != nil {
-		return err
-	}
-	if grant.Cost > 0 {
-		if err := p.Tx.Hold(grant, grant.Cost, p.Policy.Grace); err != nil {
-			return err
-		}
-	}
-	if err := attachCode(p.Tx, reward, grant); err != nil {
-		return err
-	}
-	if reward.Kind != rules.RewardPoints {
-		return nil
-	}
-	return fence.Watch(p.Tx, p.Policy.Program, p.Customer, p.Run.Depth, func() error {
-		_, _, err := p.Tx.Earn(p.Customer.ID, reward.Points, "reward", grant.ID, "earn/"+grant.ID, p.Tx.Now, fence.PointsExpiry(p.Policy.Program, p.Tx.Now))
-		return err
+// give makes a grant for a run, and binds it or the refusal. It answers the code of the rule that says no, or "".
+func give(p *fence.Pass, reward *rules.Reward, name string, grant *punchcard.Grant, forPoints bool) (string, error) {
+	grant.RunID = p.Run.ID
+	refused, err := fence.Give(fence.Gift{
+		Wish:  fence.Wish{Tx: p.Tx, Reward: reward, Customer: p.Customer, Env: p.Env},
+		Grant: grant, Version: p.Run.Version, ForPoints: forPoints, Policy: p.Policy.Program, Depth: p.Run.Depth,
 	})
-}
-
-// Where a reward's codes come from.
-const (
-	codesGenerated = "generated"
-	codesPool      = "pool"
-)
-
-// attachCode gives a grant its code: one of the pool, or a new one.
-func attachCode(tx *store.Tx, reward *rules.Reward, grant *punchcard.Grant) error {
-	switch reward.Codes {
-	case codesPool:
-		code, err := tx.TakeCode(reward.Name, grant.ID)
-		if err != nil {
-			return err
-		}
-		if code == "" {
-			// Others took the last ones since they were counted. What was written goes back, and the next try is refused.
-			return fmt.Errorf("the last codes of %s were taken meanwhile: %w", reward.Name, store.ErrTryAgain)
-		}
-		return tx.SetGrantCode(grant, code)
-	case codesGenerated:
-		for {
-			code, err := punchcard.NewCode("")
-			if err != nil {
-				return err
-			}
-			fresh, err := tx.AddCode(code, reward.Name, grant.ID)
-			if err != nil {
-				return err
-			}
-			if fresh {
-				return tx.SetGrantCode(grant, code)
-			}
-		}
+	switch {
+	case err != nil:
+		return "", err
+	case refused != "":
+		bind(p, punchcard.Ref{Kind: punchcard.RefRefusal, Reward: name, Reason: refused})
 	default:
-		return nil
+		bind(p, punchcard.Ref{Kind: punchcard.RefGrant, ID: grant.ID, Reward: name})
 	}
+	return refused, nil
 }

@@ -32,6 +32,9 @@ type Dispatch interface {
 	Resume(ctx context.Context, journey string) (int, error)
 	RequestRedemption(ctx context.Context, customer, reward, request string) (*punchcard.Redemption, error)
 	Capture(ctx context.Context, code string) (*punchcard.Grant, error)
+	GiveReward(ctx context.Context, given dispatch.Given) (*punchcard.Grant, error)
+	RevealCode(ctx context.Context, grant, by, reason string) (string, error)
+	OpenContent(ctx context.Context, token string) (string, error)
 	Revoke(ctx context.Context, in dispatch.Revocation) (standings map[string]punchcard.ConsentState, changed bool, err error)
 	ImportConsents(ctx context.Context, file io.Reader, by string, dryRun bool, report func(dispatch.ImportLine) error) (dispatch.ImportTotals, error)
 	ExportConsents(ctx context.Context, customer string, to io.Writer) error

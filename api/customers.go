@@ -399,22 +399,7 @@ func (s *server) customerPoints(ctx context.Context, in *customerList) (*output[
 	return answer(pointsList{PointsBody: pointsOf(points), Items: page.Items, Next: page.Next}), nil
 }
 
-type grantItem struct {
-	ID           string                `json:"id"`
-	Reward       string                `json:"reward"`
-	Status       punchcard.GrantStatus `json:"status" enum:"held,given,captured,released"`
-	Code         string                `json:"code" doc:"Its last characters: a code is worth money"`
-	CapturedBy   string                `json:"captured_by" doc:"What uses it: till, delivery, or an event"`
-	Cost         int64                 `json:"cost" doc:"Points that were held for it"`
-	Value        float64               `json:"value" doc:"In the program's currency"`
-	RunID        string                `json:"run_id"`
-	RedemptionID string                `json:"redemption_id"`
-	CreatedAt    time.Time             `json:"created_at"`
-	ExpiresAt    *time.Time            `json:"expires_at"`
-	EndedAt      *time.Time            `json:"ended_at" doc:"When it was captured or released"`
-}
-
-func (s *server) customerGrants(ctx context.Context, in *customerList) (*output[list[grantItem]], error) {
+func (s *server) customerGrants(ctx context.Context, in *customerList) (*output[list[grantView]], error) {
 	c, err := s.resolve(ctx, in.Ref)
 	if err != nil {
 		return nil, err
@@ -427,10 +412,5 @@ func (s *server) customerGrants(ctx context.Context, in *customerList) (*output[
 	if err != nil {
 		return nil, err
 	}
-	return answer(paged(rows, in.Limit, func(g punchcard.Grant) string { return g.ID }, func(g punchcard.Grant) grantItem {
-		return grantItem{
-			ID: g.ID, Reward: g.Reward, Status: g.Status, Code: g.Code, CapturedBy: g.CapturedBy, Cost: g.Cost, Value: g.Value,
-			RunID: g.RunID, RedemptionID: g.RedemptionID, CreatedAt: g.CreatedAt, ExpiresAt: g.ExpiresAt, EndedAt: g.EndedAt,
-		}
-	})), nil
+	return answer(paged(rows, in.Limit, func(g punchcard.Grant) string { return g.ID }, grantOf)), nil
 }

@@ -75,7 +75,7 @@ func (s *server) program(ctx context.Context, _ *struct{}) (*output[programView]
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Rewards)) {
 		r := p.Rewards[name]
-		v.Rewards = append(v.Rewards, rewardBody{name, r.Kind, title(r.Title, name), r.Cost, r.Value, r.Codes, r.CapturedBy})
+		v.Rewards = append(v.Rewards, rewardBody{name, r.Kind, title(r.Title, name), r.Cost, r.Value, string(r.Codes), r.CapturedBy})
 	}
 	for _, t := range p.Topics {
 		v.Topics = append(v.Topics, topicBody{t.Name, title(t.Title, t.Name)})

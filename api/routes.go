@@ -37,6 +37,7 @@ const (
 	tagConsents    = "Consents"
 	tagRuns        = "Runs"
 	tagRedemptions = "Redemptions"
+	tagRewards     = "Rewards"
 	tagApprovals   = "Approvals"
 	tagSending     = "Sending"
 	tagProgram     = "Program"
@@ -74,6 +75,8 @@ func (s *server) routes() []route {
 		{post, "/v1/customers/{ref}/points/adjust", needsKey, "adjustPoints", tagCustomers, "Give a customer points, or take them", with(s, s.adjustPoints), aboutAdjust},
 		{get, "/v1/customers/{ref}/grants", needsKey, "listGrants", tagCustomers, "List a customer's rewards, newest first", with(s, s.customerGrants), options{}},
 
+		{post, "/v1/customers/{ref}/grants", needsKey, "giveReward", tagRewards, "Give a reward by hand", with(s, s.giveReward), aboutGive},
+
 		{post, "/v1/customers/{ref}/merge", needsKey, "mergeCustomer", tagCustomers, "Merge a customer into another who is the same person", with(s, s.merge), aboutMerge},
 
 		{post, "/v1/journeys/{journey}/runs", needsKey, "startRun", tagRuns, "Start a run", with(s, s.startRun), aboutStart},
@@ -87,7 +90,12 @@ func (s *server) routes() []route {
 		{post, "/v1/redemptions", needsKey, "requestRedemption", tagRedemptions, "Ask for a reward with points", with(s, s.requestRedemption), aboutRedemption},
 		{get, "/v1/redemptions/{id}", needsKey, "getRedemption", tagRedemptions, "Look at a redemption", with(s, s.redemption), options{}},
 		{post, "/v1/redemptions/capture", needsKey, "captureCode", tagRedemptions, "Use a code at the till", with(s, s.capture), aboutCapture},
-		{post, "/v1/rewards/{reward}/codes", needsKey, "addCodes", tagRedemptions, "Add codes to a reward's pool", with(s, s.addCodes), aboutCodes},
+		{get, "/v1/rewards", needsKey, "listRewards", tagRewards, "List the catalog, and how much of it is given", with(s, s.rewards), options{}},
+		{get, "/v1/rewards/{reward}", needsKey, "getReward", tagRewards, "Look at a reward", with(s, s.reward), options{}},
+		{get, "/v1/grants/{id}", needsKey, "getGrant", tagRewards, "Look at a grant", with(s, s.grant), options{}},
+		{post, "/v1/grants/{id}/reveal", needsKey, "revealCode", tagRewards, "Read a grant's whole code", with(s, s.reveal), aboutReveal},
+		{get, "/c/{token}", public, "openContent", tagRewards, "A customer's own link to content", with(s, s.content), aboutContent},
+		{post, "/v1/rewards/{reward}/codes", needsKey, "addCodes", tagRewards, "Add codes to a reward's pool", with(s, s.addCodes), aboutCodes},
 
 		{get, "/v1/approvals", needsKey, "listApprovals", tagApprovals, "List questions to a person, oldest first", with(s, s.approvals), options{}},
 		{post, "/v1/approvals/{id}", needsKey, "decideApproval", tagApprovals, "Decide one", with(s, s.decide), aboutDecision},
@@ -303,7 +311,7 @@ func (s *server) humaConfig() huma.Config {
 		"apiKey": {Type: "apiKey", In: "header", Name: "X-API-Key"},
 	}
 	config.Tags = []*huma.Tag{
-		{Name: tagEvents}, {Name: tagCustomers}, {Name: tagConsents}, {Name: tagRuns}, {Name: tagRedemptions}, {Name: tagApprovals}, {Name: tagSending}, {Name: tagProgram},
+		{Name: tagEvents}, {Name: tagCustomers}, {Name: tagConsents}, {Name: tagRuns}, {Name: tagRedemptions}, {Name: tagRewards}, {Name: tagApprovals}, {Name: tagSending}, {Name: tagProgram},
 		{Name: tagHooks, Description: aboutHooks}, {Name: tagWhatsApp}, {Name: tagServer},
 	}
 	format := huma.DefaultJSONFormat

@@ -27,7 +27,7 @@ import (
 
 // open are the routes that anyone may call. A route that is missing here and asks for no key fails TestAnonymousIsRefused.
 var open = []string{
-	"GET /", "GET /docs", "GET /healthz", "GET /openapi.json", "GET /readyz", "GET /u/:token", "GET /webhooks/whatsapp", "POST /u/:token", "POST /webhooks/whatsapp",
+	"GET /", "GET /c/:token", "GET /docs", "GET /healthz", "GET /openapi.json", "GET /readyz", "GET /u/:token", "GET /webhooks/whatsapp", "POST /u/:token", "POST /webhooks/whatsapp",
 }
 
 var param = regexp.MustCompile(`:[a-z]+`)

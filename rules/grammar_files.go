@@ -118,18 +118,38 @@ var programGrammar = keys(
 	may("milestones", listOf(aMapOf(milestoneGrammar)), "Numbers that raise milestone.reached when they are crossed"),
 )
 
+var budgetGrammar = keys(
+	must("amount", aNumber, "How much, in the program's currency"),
+	may("within", aDuration, "In which time; for good unless said otherwise"),
+)
+
+var perCustomerGrammar = keys(
+	must("at_most", atLeast(1), "How often"),
+	must("within", aDuration, "In which time"),
+)
+
 var rewardGrammar = keys(
 	must("kind", enum(rewardKinds...), "What the reward is"),
 	must("title", aText, "What customers call it"),
+	may("description", aText, "What it is, in a few words"),
+	may("terms", aText, "What applies to it"),
+	may("image", aWord, "The address of its picture"),
 	may("points", atLeast(1), "kind points: how many"),
 	may("url", aWord, "kind content: where it is"),
 	may("cost", atLeast(1), "What it costs in points"),
 	may("value", aNumber, "What it is worth in the program's currency"),
 	may("codes", enum("generated", "pool"), "Where codes come from"),
+	may("format", aWord, "codes: generated: what they look like, with ? for each letter that is drawn: BB-????-????"),
+	may("low_stock", atLeast(1), "codes: pool: at how many free codes an alert is raised"),
+	may("eligible", anExpr, "Who can have it"),
+	may("from", aWord, "The first day on which it is given: 2026-12-01"),
+	may("until", aWord, "The last one"),
+	may("stock", atLeast(1), "How many there are in all, for good"),
+	may("budget", aMapOf(budgetGrammar), "How much all that is given may be worth"),
 	may("valid_for", aDuration, "How long a grant can be used"),
-	may("per_customer", atLeast(1), "How often one customer gets it"),
+	may("per_customer", either(atLeast(1), aMapOf(perCustomerGrammar)), "How often one customer gets it"),
 	may("at_most", atLeast(1), "How many in all"),
-	may("within", aDuration, "In which time"),
+	may("within", aDuration, "at_most: in which time"),
 	may("captured_by", aWord, "What uses it: till, delivery, or an event that carries its code"),
 )
 

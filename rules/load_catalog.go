@@ -1,6 +1,11 @@
 package rules
 
-import "slices"
+import (
+	"slices"
+	"time"
+
+	"punchcard"
+)
 
 // rewardsFile reads rewards.yaml, which a program need not have.
 func (c *checker) rewardsFile(n *node) {
@@ -34,13 +39,9 @@ func (c *checker) reward(name string, n *node) *Reward {
 	if v := n.get("valid_for"); v != nil {
 		r.ValidFor = c.duration(v)
 	}
-	if v := n.get("per_customer"); v != nil {
-		r.PerCustomer = int(c.integer(v, 1))
-	}
-	if v := n.get("codes"); v != nil {
-		r.Codes = c.oneOf(v, "codes", "generated", "pool")
-	}
-	r.AtMost, r.Within = c.limit(n)
+	c.rewardWords(r, n)
+	c.rewardCodes(r, n)
+	c.rewardLimits(r, n)
 	c.onlyFor(n, "points", r.Kind == RewardPoints, "points")
 	c.onlyFor(n, "url", r.Kind == RewardContent, "content")
 	if v := n.get("points"); v != nil {
@@ -65,6 +66,94 @@ func (c *checker) reward(name string, n *node) *Reward {
 		r.CapturedBy = c.capturedBy(v)
 	}
 	return r
+}
+
+// rewardWords reads what customers are told of a reward.
+func (c *checker) rewardWords(r *Reward, n *node) {
+	if v := n.get("description"); v != nil {
+		r.Description = c.plainText(v)
+	}
+	if v := n.get("terms"); v != nil {
+		r.Terms = c.plainText(v)
+	}
+	if v := n.get("image"); v != nil {
+		r.Image = c.url(v)
+	}
+}
+
+// rewardCodes reads where a reward's codes come from.
+func (c *checker) rewardCodes(r *Reward, n *node) {
+	if v := n.get("codes"); v != nil {
+		r.Codes = CodesFrom(c.oneOf(v, "codes", string(CodesGenerated), string(CodesPool)))
+	}
+	if v := n.get("format"); v != nil && c.is(v, scalar) {
+		r.Format = v.value
+		if r.Codes != CodesGenerated {
+			c.at(n.key("format"), "only generated codes have a format")
+		} else if err := punchcard.CheckCodeFormat(v.value); err != nil {
+			c.at(v, "%v", err)
+		}
+	}
+	if v := n.get("low_stock"); v != nil {
+		if r.LowStock = int(c.integer(v, 1)); r.Codes != CodesPool {
+			c.at(n.key("low_stock"), "only codes of a pool run low")
+		}
+	}
+}
+
+// rewardLimits reads who can have a reward, when, how often and how many.
+func (c *checker) rewardLimits(r *Reward, n *node) {
+	if v := n.get("eligible"); v != nil {
+		r.Eligible = c.expr(v, c.scope(), wantBool)
+	}
+	if v := n.get("from"); v != nil {
+		r.From = c.day(v)
+	}
+	if v := n.get("until"); v != nil {
+		if day := c.day(v); !day.IsZero() {
+			r.Until = day.AddDate(0, 0, 1)
+		}
+		if !r.From.IsZero() && !r.Until.IsZero() && !r.From.Before(r.Until) {
+			c.at(v, "it ends before it begins")
+		}
+	}
+	switch v := n.get("per_customer"); {
+	case v == nil:
+	case v.shape == mapping:
+		if c.open(v, perCustomerGrammar) {
+			r.PerCustomer, r.PerCustomerWithin = int(c.integer(v.get("at_most"), 1)), c.duration(v.get("within"))
+		}
+	default:
+		r.PerCustomer = int(c.integer(v, 1))
+	}
+	r.AtMost, r.Within = c.limit(n)
+	if v := n.get("stock"); v != nil {
+		r.Stock = int(c.integer(v, 1))
+	}
+	if v := n.get("budget"); v != nil && c.open(v, budgetGrammar) {
+		r.Budget = c.amount(v.get("amount"))
+		if w := v.get("within"); w != nil {
+			r.BudgetWithin = c.duration(w)
+		}
+		switch {
+		case r.Value <= 0:
+			c.at(n.key("budget"), "a budget counts what grants are worth: value is missing")
+		case r.Budget < r.Value:
+			c.at(v, "the budget does not reach for one")
+		}
+	}
+}
+
+// day is the beginning of a day in the program's zone.
+func (c *checker) day(n *node) time.Time {
+	if !c.is(n, scalar) {
+		return time.Time{}
+	}
+	day, err := time.ParseInLocation(time.DateOnly, n.value, c.prog.Zone)
+	if err != nil {
+		c.at(n, "%q is no day: write 2026-12-01", n.value)
+	}
+	return day
 }
 
 // onlyFor reports a key that is missing where a kind needs it, or stands where it means nothing.

@@ -226,15 +226,37 @@ type Reward struct {
 	Value       float64 // in the program's currency
 	Points      int64   // for RewardPoints
 	URL         string  // for RewardContent
-	Codes       string  // generated, pool, or "" for none
+	Description Text
+	Terms       Text
+	Image       string // an address; "": none
+	Codes       CodesFrom
+	Format      string    // for CodesGenerated: see punchcard.CheckCodeFormat; "" is the default
+	LowStock    int       // for CodesPool: an alert is raised at so many free codes; 0: at none
+	Eligible    *Expr     // who can have it; nil: everybody
+	From        time.Time // when it is first given; zero: always was
+	Until       time.Time // when it is given no more; zero: never
 	ValidFor    time.Duration
 	PerCustomer int // 0: no limit
-	AtMost      int // grants within Within, over all customers; 0: no limit
-	Within      time.Duration
+	// PerCustomerWithin is the time in which PerCustomer counts; 0: for good.
+	PerCustomerWithin time.Duration
+	AtMost            int // grants within Within, over all customers; 0: no limit
+	Within            time.Duration
+	Stock             int     // grants over all customers, for good; 0: no limit
+	Budget            float64 // what the grants within BudgetWithin (0: for good) may be worth; 0: no limit
+	BudgetWithin      time.Duration
 	// CapturedBy is what uses the grant: "till" (the API's capture), "delivery" (the message that carries it is delivered), or
 	// the name of an event that carries its code in a property of type code.
 	CapturedBy string
 }
+
+// CodesFrom says where a reward's codes come from.
+type CodesFrom string
+
+// The sources of codes; "" is that there are none.
+const (
+	CodesGenerated CodesFrom = "generated" // made when they are given
+	CodesPool      CodesFrom = "pool"      // uploaded before
+)
 
 // Purpose says why a journey may write without a topic.
 type Purpose string

@@ -44,12 +44,13 @@ var (
 		fieldOf("country", TypeString), {Name: "labels", Type: FieldType{Kind: TypeList, Of: &FieldType{Kind: TypeString}}},
 		fieldOf("age_days", TypeInteger)}
 	boundType = record(fieldOf("reward", TypeString), fieldOf("title", TypeString), optional(fieldOf("code", TypeString)),
-		optional(fieldOf("url", TypeString)), optional(fieldOf("reason", TypeString)), optional(fieldOf("expires", TypeTime)),
+		optional(fieldOf("url", TypeString)), optional(fieldOf("description", TypeString)), optional(fieldOf("terms", TypeString)),
+		optional(fieldOf("image", TypeString)), optional(fieldOf("reason", TypeString)), optional(fieldOf("expires", TypeTime)),
 		fieldOf("value", TypeMoney), fieldOf("points", TypeInteger))
 )
 
-// BoundSchema is what `as` binds to a reward or redeem step: reward, title, code, url and reason are strings, expires a time,
-// value money, points an integer; code, url, reason and expires may be absent. Its Decode makes what Env.Bound holds of what was
+// BoundSchema is what `as` binds to a reward or redeem step: reward, title, code, url, description, terms, image and reason are strings, expires a time,
+// value money, points an integer; all but reward, title, value and points may be absent. Its Decode makes what Env.Bound holds of what was
 // stored as JSON.
 func BoundSchema() Schema { return Schema{fields: BoundFields()} }
 

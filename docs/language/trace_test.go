@@ -303,7 +303,9 @@ func (s *scene) news() []string {
 	s.codes = nil
 	for _, g := range grants {
 		if g.Code != "" {
-			s.codes = append(s.codes, g.Code)
+			code, err := view.CodeOf(g.ID)
+			require.NoError(s.t, err)
+			s.codes = append(s.codes, code)
 		}
 		tell(g.ID, string(g.Status), now, g.Reward+" is "+string(g.Status))
 	}
@@ -398,7 +400,7 @@ func (s *scene) message(m punchcard.Message) (time.Time, string) {
 	default:
 		text := m.Text
 		for _, code := range s.codes {
-			text = strings.ReplaceAll(text, code, "BB7K2M9Q4T")
+			text = strings.ReplaceAll(text, punchcard.MaskCode(code), "BB7K2M9Q4T")
 		}
 		if m.Template == "" {
 			return *m.HandedAt, fmt.Sprintf("%q", text)

@@ -29,7 +29,7 @@ func (r *routing) offerMenu() error {
 		if reward.Cost <= 0 || reward.Cost > env.Points.Balance {
 			continue
 		}
-		refused, err := fence.RefusesReward(r.tx, reward, r.customer, false)
+		refused, err := fence.Wish{Tx: r.tx, Reward: reward, Customer: r.customer, Env: r.env}.Refused()
 		if err != nil {
 			return err
 		}

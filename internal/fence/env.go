@@ -115,11 +115,24 @@ func (s Scene) bound(env *rules.Env) (values map[string]map[string]any, secrets 
 				return nil, nil, fmt.Errorf("the title of reward %s: %w", r.Name, err)
 			}
 			v["title"], v["url"], v["value"], v["points"] = title, r.URL, r.Value, int(r.Points)
+			if err := rewardWords(r, s.Customer.Language, env, v); err != nil {
+				return nil, nil, err
+			}
 		}
 		switch ref.Kind {
 		case punchcard.RefGrant:
 			if err := s.granted(ref.ID, v, secrets); err != nil {
 				return nil, nil, err
+			}
+			if r := s.Program.Rewards[ref.Reward]; r != nil && r.Kind == rules.RewardContent {
+				link, err := ContentURL(s.Tx, ref.ID, r.URL)
+				if err != nil {
+					return nil, nil, err
+				}
+				v["url"] = link
+				if link != r.URL {
+					secrets[link] = veiledLink
+				}
 			}
 		case punchcard.RefRefusal:
 			v["reason"] = Words(ref.Reason, s.Customer.Language, s.Program.Language)
@@ -136,6 +149,24 @@ func (s Scene) bound(env *rules.Env) (values map[string]map[string]any, secrets 
 		values[name] = v
 	}
 	return values, secrets, nil
+}
+
+// rewardWords reads what else customers are told of a reward.
+func rewardWords(r *rules.Reward, language string, env *rules.Env, v map[string]any) error {
+	for name, text := range map[string]rules.Text{"description": r.Description, "terms": r.Terms} {
+		if text.IsZero() {
+			continue
+		}
+		words, err := text.Render(language, env)
+		if err != nil {
+			return fmt.Errorf("the %s of reward %s: %w", name, r.Name, err)
+		}
+		v[name] = words
+	}
+	if r.Image != "" {
+		v["image"] = r.Image
+	}
+	return nil
 }
 
 // granted reads what expressions see of a grant.

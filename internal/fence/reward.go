@@ -1,6 +1,7 @@
 package fence
 
 import (
+	"fmt"
 	"time"
 
 	"punchcard"
@@ -10,60 +11,259 @@ import (
 
 // The codes with which a rule of the catalog refuses a reward. Words has what the customer reads.
 const (
-	RefusedStopped     = "stopped"
-	RefusedPerCustomer = "per_customer"
-	RefusedSoldOut     = "sold_out"
-	RefusedOutOfCodes  = "out_of_codes"
+	RefusedUnknown      = "unknown_reward"
+	RefusedNotForPoints = "not_for_points"
+	RefusedStopped      = "stopped"
+	RefusedNotYet       = "not_yet"
+	RefusedOver         = "over"
+	RefusedNotEligible  = "not_eligible"
+	RefusedPerCustomer  = "per_customer"
+	RefusedSoldOut      = "sold_out"
+	RefusedBudget       = "budget_used"
+	RefusedOutOfCodes   = "out_of_codes"
 )
 
-// codesPool is what a reward says whose codes come from a pool.
-const codesPool = "pool"
+// Wish is somebody's wish to have a reward.
+type Wish struct {
+	Tx       *store.Tx
+	Reward   *rules.Reward
+	Customer *punchcard.Customer
+	Env      func() (*rules.Env, error) // what the reward's condition sees
+	// Claim says that the reward is to be taken, not only looked at as for a menu: the customer is locked, and what is counted over
+	// all customers is locked here.
+	Claim bool
+}
 
-// RefusesReward answers the code of the rule by which a customer cannot have a reward now, or "". To take it, the customer is
-// locked, and claim locks what is counted over all customers; without claim it is only a look, as for a menu.
-func RefusesReward(tx *store.Tx, reward *rules.Reward, c *punchcard.Customer, claim bool) (string, error) {
-	off, err := tx.Off(store.SwitchReward, reward.Name)
-	if err != nil {
-		return "", err
-	}
-	if off {
-		return RefusedStopped, nil
-	}
-	if reward.PerCustomer > 0 {
-		n, err := tx.CountGrants(reward.Name, c.ID, time.Time{})
-		if err != nil {
-			return "", err
-		}
-		if n >= int64(reward.PerCustomer) {
-			return RefusedPerCustomer, nil
-		}
-	}
-	if reward.AtMost > 0 {
-		if claim {
-			if err := tx.LockReward(reward.Name); err != nil {
-				return "", err
-			}
-		}
-		var since time.Time
-		if reward.Within > 0 {
-			since = tx.Now.Add(-reward.Within)
-		}
-		n, err := tx.CountGrants(reward.Name, "", since)
-		if err != nil {
-			return "", err
-		}
-		if n >= int64(reward.AtMost) {
-			return RefusedSoldOut, nil
-		}
-	}
-	if reward.Codes == codesPool {
-		free, err := tx.FreeCodes(reward.Name)
-		if err != nil {
-			return "", err
-		}
-		if free == 0 {
-			return RefusedOutOfCodes, nil
+// Refused answers the code of the rule by which the customer cannot have the reward now, or "".
+func (w Wish) Refused() (string, error) {
+	for _, rule := range []func() (string, error){w.stopped, w.season, w.ineligible, w.oftenEnough, w.soldOut, w.outOfCodes} {
+		if code, err := rule(); err != nil || code != "" {
+			return code, err
 		}
 	}
 	return "", nil
+}
+
+func (w Wish) stopped() (string, error) {
+	off, err := w.Tx.Off(store.SwitchReward, w.Reward.Name)
+	if off {
+		return RefusedStopped, err
+	}
+	return "", err
+}
+
+func (w Wish) season() (string, error) {
+	switch r := w.Reward; {
+	case w.Tx.Now.Before(r.From):
+		return RefusedNotYet, nil
+	case !r.Until.IsZero() && !w.Tx.Now.Before(r.Until):
+		return RefusedOver, nil
+	default:
+		return "", nil
+	}
+}
+
+func (w Wish) ineligible() (string, error) {
+	if w.Reward.Eligible == nil {
+		return "", nil
+	}
+	env, err := w.Env()
+	if err != nil {
+		return "", err
+	}
+	ok, err := w.Reward.Eligible.Bool(env)
+	if cause := Cause(err); cause != nil {
+		return "", cause
+	}
+	if err != nil || !ok {
+		return RefusedNotEligible, nil //nolint:nilerr // an expression that fails is false
+	}
+	return "", nil
+}
+
+func (w Wish) oftenEnough() (string, error) {
+	r := w.Reward
+	if r.PerCustomer <= 0 {
+		return "", nil
+	}
+	n, err := w.Tx.CountGrants(r.Name, w.Customer.ID, w.since(r.PerCustomerWithin))
+	if n >= int64(r.PerCustomer) {
+		return RefusedPerCustomer, err
+	}
+	return "", err
+}
+
+// since is when a span began that ends now; zero for good.
+func (w Wish) since(within time.Duration) time.Time {
+	if within <= 0 {
+		return time.Time{}
+	}
+	return w.Tx.Now.Add(-within)
+}
+
+// soldOut counts over all customers.
+func (w Wish) soldOut() (string, error) {
+	r := w.Reward
+	if r.AtMost <= 0 && r.Stock <= 0 && r.Budget <= 0 {
+		return "", nil
+	}
+	if w.Claim {
+		if err := w.Tx.LockReward(r.Name); err != nil {
+			return "", err
+		}
+	}
+	if r.AtMost > 0 {
+		n, err := w.Tx.CountGrants(r.Name, "", w.since(r.Within))
+		if err != nil || n >= int64(r.AtMost) {
+			return RefusedSoldOut, err
+		}
+	}
+	if r.Stock > 0 {
+		n, err := w.Tx.CountGrants(r.Name, "", time.Time{})
+		if err != nil || n >= int64(r.Stock) {
+			return RefusedSoldOut, err
+		}
+	}
+	if r.Budget > 0 {
+		used, err := w.Tx.SumGrants(r.Name, w.since(r.BudgetWithin))
+		if err != nil || used+r.Value > r.Budget+cent/2 {
+			return RefusedBudget, err
+		}
+	}
+	return "", nil
+}
+
+// cent is the smallest amount that a budget tells apart: half of it is more than adding floating point numbers gets wrong.
+const cent = 0.01
+
+func (w Wish) outOfCodes() (string, error) {
+	if w.Reward.Codes != rules.CodesPool {
+		return "", nil
+	}
+	free, err := w.Tx.FreeCodesUpTo(w.Reward.Name, 1)
+	if err != nil || free > 0 {
+		return "", err
+	}
+	if w.Claim {
+		err = w.Tx.RaiseAlert(punchcard.AlertCodesLow, w.Reward.Name, punchcard.SeverityCritical, "empty")
+	}
+	return RefusedOutOfCodes, err
+}
+
+// Gift is a reward that is being given.
+type Gift struct {
+	Wish
+	Grant     *punchcard.Grant // what is known of it: the run, the redemption, who gave it; the rest is filled in
+	Version   int              // of the program whose catalog it is from
+	ForPoints bool             // its cost is held
+	Policy    *rules.Program   // today's
+	Depth     int              // of what gives it
+}
+
+// Give makes a grant of a reward, within its limits, with its points held and a code of its own. It answers the code of the rule that says no, before anything is written,
+// or "". The customer is locked.
+func Give(g Gift) (string, error) {
+	g.Claim = true
+	tx, reward, grant := g.Tx, g.Reward, g.Grant
+	switch {
+	case reward == nil:
+		return RefusedUnknown, nil
+	case g.ForPoints && reward.Cost <= 0:
+		return RefusedNotForPoints, nil
+	}
+	if code, err := g.Refused(); err != nil || code != "" {
+		return code, err
+	}
+	if g.ForPoints {
+		grant.Cost = reward.Cost
+		points, err := tx.PointsNow(g.Customer.ID)
+		if err != nil {
+			return "", err
+		}
+		if points.Available < grant.Cost {
+			return store.ReasonNotEnoughPoints, nil
+		}
+	}
+	grant.ID, grant.CustomerID, grant.Reward = punchcard.NewID(punchcard.PrefixGrant), g.Customer.ID, reward.Name
+	grant.Version, grant.CapturedBy, grant.Value = g.Version, reward.CapturedBy, reward.Value
+	if reward.ValidFor > 0 {
+		expires := tx.Now.Add(reward.ValidFor)
+		grant.ExpiresAt = &expires
+	}
+	switch {
+	case reward.Kind == rules.RewardPoints:
+		grant.Status, grant.EndedAt = punchcard.GrantCaptured, &tx.Now
+	case g.ForPoints:
+		grant.Status = punchcard.GrantHeld
+	default:
+		grant.Status = punchcard.GrantGiven
+	}
+	if err := tx.AddGrant(grant); err != nil {
+		return "", err
+	}
+	if grant.Cost > 0 {
+		if err := tx.Hold(grant, grant.Cost, g.Policy.Grace); err != nil {
+			return "", err
+		}
+	}
+	if err := attachCode(tx, reward, grant); err != nil {
+		return "", err
+	}
+	if reward.Kind != rules.RewardPoints {
+		return "", nil
+	}
+	return "", Watch(tx, g.Policy, g.Customer, g.Depth, func() error {
+		_, _, err := tx.Earn(g.Customer.ID, reward.Points, "reward", grant.ID, "earn/"+grant.ID, tx.Now, PointsExpiry(g.Policy, tx.Now))
+		return err
+	})
+}
+
+// attachCode gives a grant its code: one of the pool, or a new one.
+func attachCode(tx *store.Tx, reward *rules.Reward, grant *punchcard.Grant) error {
+	switch reward.Codes {
+	case rules.CodesPool:
+		code, err := tx.TakeCode(reward.Name, grant.ID)
+		if err != nil {
+			return err
+		}
+		if code == "" {
+			// Others took the last ones since they were counted. What was written goes back, and the next try is refused.
+			return fmt.Errorf("the last codes of %s were taken meanwhile: %w", reward.Name, store.ErrTryAgain)
+		}
+		if err := tx.SetGrantCode(grant, code); err != nil {
+			return err
+		}
+		return LowStock(tx, reward)
+	case rules.CodesGenerated:
+		for {
+			code, err := punchcard.NewCode(reward.Format)
+			if err != nil {
+				return err
+			}
+			fresh, err := tx.AddCode(code, reward.Name, grant.ID)
+			if err != nil {
+				return err
+			}
+			if fresh {
+				return tx.SetGrantCode(grant, code)
+			}
+		}
+	default:
+		return nil
+	}
+}
+
+// LowStock raises an alert where a pool has run low. It counts no further than it has to.
+func LowStock(tx *store.Tx, reward *rules.Reward) error {
+	free, err := tx.FreeCodesUpTo(reward.Name, reward.LowStock+1)
+	switch {
+	case err != nil:
+		return err
+	case free == 0:
+		return tx.RaiseAlert(punchcard.AlertCodesLow, reward.Name, punchcard.SeverityCritical, "empty")
+	case free <= int64(reward.LowStock):
+		return tx.RaiseAlert(punchcard.AlertCodesLow, reward.Name, punchcard.SeverityWarning, "low")
+	default:
+		return nil
+	}
 }

@@ -29,8 +29,8 @@ func (k *codeKeys) row(code, reward string, grant *string) rewardCode {
 
 // SetGrantCode notes on a grant that it has its code, and what may be shown of it.
 func (tx *Tx) SetGrantCode(g *punchcard.Grant, code string) error {
-	g.Code, g.CodeFrom = punchcard.MaskCode(code), ""
-	return tx.db.Model(g).Updates(map[string]any{"code": g.Code, "code_from": ""}).Error
+	g.Code = punchcard.MaskCode(code)
+	return tx.db.Model(g).Update("code", g.Code).Error
 }
 
 // CodeOf is the whole code of a grant, for whom it belongs to; "" when it has none.

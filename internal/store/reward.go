@@ -23,6 +23,14 @@ func (tx *Tx) Grant(id string) (*punchcard.Grant, error) {
 	return one[punchcard.Grant](tx.db.Where("id = ?", id))
 }
 
+// GrantOfRequest reads the grant that was given by hand with that hash of an Idempotency-Key, or nil. An empty one is nobody's.
+func (tx *Tx) GrantOfRequest(request string) (*punchcard.Grant, error) {
+	if request == "" {
+		return nil, nil
+	}
+	return one[punchcard.Grant](tx.db.Where("request = ? AND request <> ''", request))
+}
+
 // Grants lists a customer's grants, newest first, before the one with that id (empty: from the newest).
 func (tx *Tx) Grants(customer, before string, limit int) ([]punchcard.Grant, error) {
 	q := tx.db.Where("customer_id = ?", customer)
@@ -48,6 +56,32 @@ func (tx *Tx) CountGrants(reward, customer string, since time.Time) (int64, erro
 		q = q.Where("created_at > ?", since)
 	}
 	return count[punchcard.Grant](q)
+}
+
+// SumGrants adds up what the grants of a reward were worth that were not released, since a moment (zero: ever). The reward is
+// locked first with LockReward.
+func (tx *Tx) SumGrants(reward string, since time.Time) (float64, error) {
+	q := tx.db.Model(&punchcard.Grant{}).Where("reward = ? AND status <> ?", reward, punchcard.GrantReleased)
+	if !since.IsZero() {
+		q = q.Where("created_at > ?", since)
+	}
+	var sum float64
+	err := q.Select("COALESCE(SUM(value), 0)").Scan(&sum).Error
+	return sum, err
+}
+
+// RewardUse is how a reward's grants stand.
+type RewardUse struct {
+	Reward string
+	Status punchcard.GrantStatus
+	Grants int64
+}
+
+// RewardUses counts all grants, by reward and status.
+func (tx *Tx) RewardUses() ([]RewardUse, error) {
+	var rows []RewardUse
+	err := tx.db.Raw("SELECT reward, status, count(*) AS grants FROM grants GROUP BY reward, status ORDER BY reward, status").Scan(&rows).Error
+	return rows, err
 }
 
 type rewardLock struct {

@@ -47,23 +47,19 @@ CREATE TABLE code_uploads (
     CHECK (added + duplicates + invalid <= lines)
 );
 
-ALTER TABLE grants ADD COLUMN code_from text NOT NULL DEFAULT '';
 ALTER TABLE grants ADD COLUMN author text NOT NULL DEFAULT '';
 ALTER TABLE grants ADD COLUMN note text NOT NULL DEFAULT '';
 ALTER TABLE grants ADD COLUMN request text NOT NULL DEFAULT '';
 CREATE UNIQUE INDEX grants_request ON grants (request) WHERE request <> '';
-CREATE INDEX grants_fetching ON grants (run_id) WHERE code_from <> '';
 CREATE INDEX grants_reward_status ON grants (reward, status);
 
 -- +goose Down
 -- The sealed codes are lost: only a program that has the keys can read them.
 DROP INDEX grants_reward_status;
-DROP INDEX grants_fetching;
 DROP INDEX grants_request;
 ALTER TABLE grants DROP COLUMN request;
 ALTER TABLE grants DROP COLUMN note;
 ALTER TABLE grants DROP COLUMN author;
-ALTER TABLE grants DROP COLUMN code_from;
 DROP TABLE code_uploads;
 DROP TABLE code_reveals;
 DROP TABLE code_secrets;
