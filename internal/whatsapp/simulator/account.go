@@ -132,7 +132,7 @@ func (s *Simulator) happen(e accountEvent) (fact, string) {
 	case "THROUGHPUT_UPGRADE":
 		l := s.limits
 		l.Throughput = 1000
-		return fact{Limits: &l, Hooks: []hook{s.numberHook(0, e.Event, nil)}}, ""
+		return fact{Limits: keepLimits(l), Hooks: []hook{s.numberHook(0, e.Event, nil)}}, ""
 	case "TEMPLATE_STATUS", "TEMPLATE_QUALITY", "TEMPLATE_CATEGORY":
 		return s.happenTo(e, now)
 	}
@@ -167,7 +167,7 @@ func (s *Simulator) promote(tier string) fact {
 		event = "DOWNGRADE"
 	}
 	l.Tier = tier
-	return fact{Limits: &l, Hooks: []hook{
+	return fact{Limits: keepLimits(l), Hooks: []hook{
 		s.numberHook(0, event, object{"current_limit": tier, "max_daily_conversations_per_business": tier}),
 		s.accountHook(1, "business_capability_update", object{"max_daily_conversations_per_business": tier, "max_phone_numbers_per_business": 25}),
 	}}

@@ -22,7 +22,7 @@ type fact struct {
 	Hooks    []hook          `json:"hooks,omitempty"`
 	Taken    *takenFact      `json:"taken,omitempty"`
 	Gone     *templateKey    `json:"gone,omitempty"` // a template that was deleted
-	Limits   *Limits         `json:"limits,omitempty"`
+	Limits   *keptLimits     `json:"limits,omitempty"`
 	Account  *account        `json:"account,omitempty"`
 
 	Media  *mediaFact  `json:"media,omitempty"`
@@ -45,6 +45,7 @@ type personFact struct {
 	Number   string `json:"number,omitempty"`   // their new phone number
 	Stopped  *bool  `json:"stopped,omitempty"`  // whether they stopped marketing in WhatsApp itself
 	Blocked  *bool  `json:"blocked,omitempty"`  // whether they blocked the business
+	Off      *bool  `json:"off,omitempty"`      // whether their phone is switched off
 	Reported bool   `json:"reported,omitempty"` // they reported the business
 	UserID   string `json:"user_id,omitempty"`  // the one that Meta gives them now
 }
@@ -80,6 +81,7 @@ type person struct {
 	chat    []*message
 	Stopped bool      // they stopped marketing in WhatsApp itself
 	Blocked bool      // they blocked the business: nothing reaches them
+	Off     bool      // their phone is switched off: what is sent waits
 	typing  time.Time // until when the business is seen typing: real time, ended by a message, and gone with the process
 	wrote   time.Time // when they last wrote, which opens the service window; zero when never
 
@@ -121,6 +123,7 @@ type message struct {
 	Outside      bool           `json:"outside,omitempty"`  // a template outside the service window
 	Price        *price         `json:"price,omitempty"`
 	HeldUntil    time.Time      `json:"held_until,omitzero"` // when pacing decides
+	TryUntil     time.Time      `json:"try_until,omitzero"`  // of one that waits: what is not delivered by then is gone
 	Text         string         `json:"text"`
 	Header       string         `json:"header,omitempty"`
 	Footer       string         `json:"footer,omitempty"`
@@ -242,7 +245,10 @@ func (s *Simulator) apply(f fact) {
 		s.listed = slices.DeleteFunc(s.listed, func(t *storedTemplate) bool { return t.key() == *f.Gone })
 	}
 	if f.Limits != nil {
-		s.limits = *f.Limits
+		if f.Limits.Tier != s.limits.Tier {
+			s.halfUsed = time.Time{}
+		}
+		s.limits = Limits(*f.Limits)
 	}
 	if f.Account != nil {
 		s.account = *f.Account

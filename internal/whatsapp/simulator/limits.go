@@ -16,13 +16,16 @@ import (
 // Limits are Meta's rules as numbers. docs/simulator.md says where each comes from. They are Options.Limits at the start, and
 // POST /limits changes them at work; what was changed so is in the journal, and goes before Options.Limits at the next start.
 //
-// Throughput and the pair rate are about machines, so they count in real time. All else counts in the business's time.
+// Throughput, the pair rate and calls an hour are about machines, so they count in real time. All else counts in the business's time.
 type Limits struct {
 	Throughput int  `json:"throughput"` // messages a second, of the number; 0 is no limit
 	PairEvery  Span `json:"pair_every"` // one message to a person in so long; 0 is no limit
 	PairBurst  int  `json:"pair_burst"` // how many may go at once, borrowed from later
 
+	CallsPerHour int `json:"calls_per_hour"` // calls that manage templates, the number, the profile; real time; 0 is no limit
+
 	Tier            string `json:"tier"`              // TIER_250 … TIER_UNLIMITED: people in 24 h whom templates reach outside the service window
+	TierUpgrade     Span   `json:"tier_upgrade"`      // how long after half of the tier was used in 7 days the next one comes, when the quality is GREEN; 0 is never
 	MarketingPerDay int    `json:"marketing_per_day"` // marketing templates to a person in 24 h, outside the service window; 0 is no limit
 	USMarketing     bool   `json:"us_marketing"`      // whether numbers of the United States get marketing; since April 2025 they do not
 
@@ -49,7 +52,8 @@ type Prices struct {
 // are approved at once, nothing is paced, and no person's or portfolio's limit is reached.
 func DefaultLimits() Limits {
 	return Limits{
-		Throughput: 80, PairEvery: Span(6 * time.Second), PairBurst: 45, Tier: tierUnlimited, Templates: 6000,
+		Throughput: 80, PairEvery: Span(6 * time.Second), PairBurst: 45, CallsPerHour: 5000, Tier: tierUnlimited,
+		TierUpgrade: Span(6 * time.Hour), Templates: 6000, TemplatesPerHour: 100,
 		MarketingSync: Span(10 * time.Minute), PaceHold: Span(30 * time.Minute), YellowAt: 3, RedAt: 5, Prices: Prices{Currency: "EUR"},
 	}
 }
@@ -80,7 +84,7 @@ func (l *Limits) check() string {
 	if _, ok := tiers[l.Tier]; !ok {
 		return "tier must be TIER_250, TIER_2K, TIER_10K, TIER_100K or TIER_UNLIMITED"
 	}
-	for _, n := range []int{l.Throughput, l.PairBurst, l.MarketingPerDay, l.Templates, l.TemplatesPerHour, l.PaceAfter, l.YellowAt, l.RedAt} {
+	for _, n := range []int{l.Throughput, l.PairBurst, l.CallsPerHour, l.MarketingPerDay, l.Templates, l.TemplatesPerHour, l.PaceAfter, l.YellowAt, l.RedAt} {
 		if n < 0 {
 			return "no limit may be below 0"
 		}
@@ -113,6 +117,19 @@ func ParseLimits(raw []byte) (*Limits, error) {
 	return &l, nil
 }
 
+// keptLimits are limits in the journal. One that was written before a limit existed has the default of it, not none.
+type keptLimits Limits
+
+// UnmarshalJSON reads what is there over the defaults.
+func (k *keptLimits) UnmarshalJSON(raw []byte) error {
+	l := DefaultLimits()
+	err := json.Unmarshal(raw, &l)
+	*k = keptLimits(l)
+	return err
+}
+
+func keepLimits(l Limits) *keptLimits { k := keptLimits(l); return &k }
+
 func (s *Simulator) getLimits(w http.ResponseWriter, _ *http.Request) {
 	s.mu.Lock()
 	l := s.limits
@@ -143,7 +160,7 @@ func (s *Simulator) postLimits(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusUnprocessableEntity, why)
 		return
 	}
-	if s.commit(fact{Limits: &l}) != nil {
+	if s.commit(fact{Limits: keepLimits(l)}) != nil {
 		problem(w, http.StatusInternalServerError, "the journal cannot be written")
 		return
 	}
@@ -154,6 +171,7 @@ func (s *Simulator) postLimits(w http.ResponseWriter, r *http.Request) {
 type rates struct {
 	number bucket
 	pairs  map[string]*bucket // by phone
+	calls  []time.Time        // that managed, of the last hour
 }
 
 // bucket is a leaky bucket as a single moment: when the next message would be due if none had gone early (GCRA).
@@ -223,19 +241,7 @@ func (s *Simulator) overTier(who *person, now time.Time) bool {
 	if most == 0 || within(now, who.opened, 24*time.Hour) {
 		return false // whoever was reached today counts already
 	}
-	// Those who were reached first come first, so the old ones can be forgotten.
-	old := slices.IndexFunc(s.opened, func(o openedAt) bool { return within(now, o.at, 24*time.Hour) })
-	if old < 0 {
-		old = len(s.opened)
-	}
-	s.opened = s.opened[old:]
-	people := 0
-	for _, o := range s.opened {
-		if o.who.opened.Equal(o.at) { // the newest of theirs
-			people++
-		}
-	}
-	return people >= most
+	return s.reachedWithin(now, 24*time.Hour) >= most
 }
 
 // openedAt is a template that reached a person outside the service window.

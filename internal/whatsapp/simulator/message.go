@@ -227,6 +227,9 @@ func (s *Simulator) outcome(who *person, m *message, asked *messageFailed) fact 
 	case m.Type == "reaction": // Meta tells no more of it
 		m.Status = sent
 		f.Hooks = []hook{s.statusHook(0, m, sent)}
+	case who.Off:
+		m.Status, m.TryUntil = waiting, m.At.Add(lifetime(t))
+		f.Hooks = []hook{s.statusHook(0, m, sent)}
 	default:
 		m.Status = delivered
 		f.Hooks = []hook{s.statusHook(0, m, sent), s.statusHook(1, m, delivered)}

@@ -422,6 +422,11 @@ func (s *Simulator) getPage(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
+	if phone == "" && r.URL.Query().Get("lang") == lang { // of a phone it is kept with the phone
+		http.SetCookie(w, &http.Cookie{
+			Name: languageCookie, Value: lang, Path: "/", MaxAge: 365 * 24 * 60 * 60, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+		})
+	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
@@ -432,13 +437,21 @@ func (s *Simulator) getPage(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write([]byte(html))
 }
 
-// pageLanguage is the language that the page speaks: of whose phone it is, what ?lang= says, or the browser's. The caller holds mu.
+// languageCookie keeps the language of the page where no phone is open. A browser gives it to every port of this machine, so it has a
+// name of its own.
+const languageCookie = "punchcard_phone_language"
+
+// pageLanguage is the language that the page speaks: of whose phone it is, what ?lang= says or said before, or the browser's. The
+// caller holds mu.
 func (s *Simulator) pageLanguage(r *http.Request, phone string) string {
 	if who := s.people[phone]; who != nil && who.Language != "" {
 		return who.Language
 	}
 	if lang := r.URL.Query().Get("lang"); slices.Contains(languages(), lang) {
 		return lang
+	}
+	if c, err := r.Cookie(languageCookie); err == nil && slices.Contains(languages(), c.Value) {
+		return c.Value
 	}
 	return spoken(r.Header.Get("Accept-Language"))
 }

@@ -99,6 +99,7 @@ type personView struct {
 	Marketing string `json:"marketing,omitempty"` // stop, when they stopped marketing in WhatsApp itself
 	Blocked   bool   `json:"blocked,omitempty"`   // they blocked the business
 	Reports   int    `json:"reports,omitempty"`   // how often they reported it
+	Off       bool   `json:"off,omitempty"`       // their phone is switched off
 }
 
 // messageView is a message as the person side shows it. Direction is the business's: in is what the customer wrote.
@@ -142,7 +143,7 @@ func viewMessage(m *message) messageView {
 // viewPerson is a person and their newest message. The caller holds mu.
 func viewPerson(p *person) personView {
 	v := personView{
-		Phone: p.Phone, Name: p.Name, UserID: p.UserID, Language: p.Language, Blocked: p.Blocked, Reports: p.Reports,
+		Phone: p.Phone, Name: p.Name, UserID: p.UserID, Language: p.Language, Blocked: p.Blocked, Reports: p.Reports, Off: p.Off,
 	}
 	if p.Stopped {
 		v.Marketing = "stop"
@@ -293,6 +294,8 @@ func (s *Simulator) mayWrite(phone, replyTo string) string {
 	}
 	if who := s.people[phone]; who != nil && who.Blocked {
 		return "this person has blocked the business: they must unblock it to write"
+	} else if who != nil && who.Off {
+		return "this phone is switched off"
 	}
 	if quoted := s.messages[replyTo]; replyTo != "" && (quoted == nil || quoted.Phone != phone || !reached(quoted)) {
 		return "reply_to is no message of this chat"

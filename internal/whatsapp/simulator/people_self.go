@@ -18,6 +18,9 @@ func (s *Simulator) applyPerson(f personFact) {
 	if f.Blocked != nil {
 		who.Blocked = *f.Blocked
 	}
+	if f.Off != nil {
+		who.Off = *f.Off
+	}
 	if f.Reported {
 		who.Reports++
 	}

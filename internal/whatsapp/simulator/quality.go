@@ -76,6 +76,9 @@ func (s *Simulator) settle() {
 	s.settling = true
 	defer func() { s.settling = false }()
 	now := s.now()
+	if f, due := s.grown(now); due && s.commit(f) != nil {
+		return
+	}
 	for _, t := range slices.Clone(s.listed) {
 		for range 4 { // one thing leads to the next: a rating to a pause
 			f, due := s.dueOf(s.templates[t.key()], now)

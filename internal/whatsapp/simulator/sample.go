@@ -86,7 +86,7 @@ func (s *Simulator) endUpload(w http.ResponseWriter, r *http.Request) *graphErro
 // postToObject is POST /{id}: the bytes of an upload, which have another form of the token, or the edit of a template.
 func (s *Simulator) postToObject(w http.ResponseWriter, r *http.Request) {
 	if !strings.HasPrefix(r.PathValue("id"), uploadPrefix) {
-		s.graph(s.postObject)(w, r)
+		s.manage(s.postObject)(w, r)
 		return
 	}
 	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "OAuth ")

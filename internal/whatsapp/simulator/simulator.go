@@ -69,6 +69,8 @@ type Simulator struct {
 	account    account
 	rates      rates
 	opened     []openedAt                 // by templates, outside the service window; oldest first
+	halfUsed   time.Time                  // when half of the tier was; zero when it is not
+	made       []time.Time                // when templates were, of the last hour
 	held       map[templateKey][]*message // by pacing
 	settling   bool                       // settle is at work
 	uploads    map[string]uploading       // of samples, by id; gone with the process
@@ -146,14 +148,14 @@ func (s *Simulator) Handler() http.Handler {
 	mux := http.NewServeMux()
 	// The Graph API: bearer token.
 	mux.HandleFunc("POST /{version}/{id}/messages", s.graph(s.postMessage))
-	mux.HandleFunc("GET /{version}/{id}/message_templates", s.graph(s.getTemplates))
-	mux.HandleFunc("POST /{version}/{id}/message_templates", s.graph(s.postTemplate))
-	mux.HandleFunc("DELETE /{version}/{id}/message_templates", s.graph(s.deleteTemplates))
-	mux.HandleFunc("POST /{version}/{id}/unpause", s.graph(s.postUnpause))
+	mux.HandleFunc("GET /{version}/{id}/message_templates", s.manage(s.getTemplates))
+	mux.HandleFunc("POST /{version}/{id}/message_templates", s.manage(s.postTemplate))
+	mux.HandleFunc("DELETE /{version}/{id}/message_templates", s.manage(s.deleteTemplates))
+	mux.HandleFunc("POST /{version}/{id}/unpause", s.manage(s.postUnpause))
 	mux.HandleFunc("POST /{version}/{id}/marketing_messages", s.graph(s.postMarketingMessage))
-	mux.HandleFunc("GET /{version}/{id}/phone_numbers", s.graph(s.getNumbers))
-	mux.HandleFunc("GET /{version}/{id}/whatsapp_business_profile", s.graph(s.getProfile))
-	mux.HandleFunc("POST /{version}/{id}/whatsapp_business_profile", s.graph(s.postProfile))
+	mux.HandleFunc("GET /{version}/{id}/phone_numbers", s.manage(s.getNumbers))
+	mux.HandleFunc("GET /{version}/{id}/whatsapp_business_profile", s.manage(s.getProfile))
+	mux.HandleFunc("POST /{version}/{id}/whatsapp_business_profile", s.manage(s.postProfile))
 	mux.HandleFunc("GET /{version}/{id}/block_users", s.graph(s.getBlocked))
 	mux.HandleFunc("POST /{version}/{id}/block_users", s.graph(s.blockUsers))
 	mux.HandleFunc("DELETE /{version}/{id}/block_users", s.graph(s.blockUsers))
@@ -163,10 +165,10 @@ func (s *Simulator) Handler() http.Handler {
 	mux.HandleFunc("POST /{version}/{id}/media", s.graphUpTo(maxMedia, s.postMedia))
 	mux.HandleFunc("DELETE /{version}/{id}", s.graph(s.deleteMedia))
 	mux.HandleFunc("GET /media/{id}", s.downloadMedia)
-	// The person side and faults: nobody's pages but our own.
-	mux.HandleFunc("GET /people", s.getPeople)
+	// The person side and faults: for this machine, and nobody's pages but our own.
+	mux.HandleFunc("GET /people", own(s.getPeople))
 	mux.HandleFunc("POST /people", own(s.postPerson))
-	mux.HandleFunc("GET /people/{phone}/messages", s.getChat)
+	mux.HandleFunc("GET /people/{phone}/messages", own(s.getChat))
 	mux.HandleFunc("POST /people/{phone}/messages", own(s.postChat))
 	mux.HandleFunc("PATCH /people/{phone}/messages/{id}", own(s.patchMessage))
 	mux.HandleFunc("DELETE /people/{phone}/messages/{id}", own(s.deleteMessage))
@@ -176,18 +178,19 @@ func (s *Simulator) Handler() http.Handler {
 	mux.HandleFunc("POST /people/{phone}/marketing", own(s.postMarketing))
 	mux.HandleFunc("POST /people/{phone}/block", own(s.postBlock))
 	mux.HandleFunc("POST /people/{phone}/number", own(s.postNumber))
-	mux.HandleFunc("GET /faults", s.getFaults)
+	mux.HandleFunc("POST /people/{phone}/off", own(s.postOff))
+	mux.HandleFunc("GET /faults", own(s.getFaults))
 	mux.HandleFunc("POST /faults", own(s.postFault))
 	mux.HandleFunc("DELETE /faults", own(s.deleteFaults))
-	mux.HandleFunc("GET /limits", s.getLimits)
+	mux.HandleFunc("GET /limits", own(s.getLimits))
 	mux.HandleFunc("POST /limits", own(s.postLimits))
-	mux.HandleFunc("GET /account", s.getAccount)
+	mux.HandleFunc("GET /account", own(s.getAccount))
 	mux.HandleFunc("POST /account", own(s.postAccount))
 	// The phone page.
-	mux.HandleFunc("GET /{$}", s.getPage)
-	mux.HandleFunc("GET /page/live", s.getLive)
-	mux.HandleFunc("GET /page/earlier", s.getEarlier)
-	mux.HandleFunc("GET /page/file", s.getPageMedia)
+	mux.HandleFunc("GET /{$}", own(s.getPage))
+	mux.HandleFunc("GET /page/live", own(s.getLive))
+	mux.HandleFunc("GET /page/earlier", own(s.getEarlier))
+	mux.HandleFunc("GET /page/file", own(s.getPageMedia))
 	mux.Handle("GET /page/assets/phone.css", pageAssets)
 	mux.Handle("GET /page/assets/phone.js", pageAssets)
 	return mux

@@ -16,6 +16,7 @@ import (
 func (s *Simulator) applyTemplate(t *storedTemplate) {
 	if had := s.templates[t.key()]; had == nil {
 		s.listed = append(s.listed, t)
+		s.made = append(slices.DeleteFunc(s.made, func(at time.Time) bool { return !within(t.Standing.CreatedAt, at, time.Hour) }), t.Standing.CreatedAt)
 	} else {
 		s.listed[slices.Index(s.listed, had)] = t
 	}
@@ -54,8 +55,8 @@ func (s *Simulator) postTemplate(w http.ResponseWriter, r *http.Request) *graphE
 	defer s.mu.Unlock()
 	now := s.now()
 	thisHour := 0
-	for _, t := range s.listed {
-		if within(now, t.Standing.CreatedAt, time.Hour) {
+	for _, at := range s.made { // one that was deleted counts
+		if within(now, at, time.Hour) {
 			thisHour++
 		}
 	}

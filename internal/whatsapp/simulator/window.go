@@ -40,8 +40,7 @@ func (s *Simulator) moved(who *person, m *message) {
 			who.entered, who.arrived = m.At, time.Time{}
 		}
 		if m.Outside {
-			who.opened = m.At
-			s.opened = append(s.opened, openedAt{who, m.At})
+			s.reach(who, m.At)
 		}
 	}
 }
