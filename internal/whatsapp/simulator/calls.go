@@ -29,7 +29,7 @@ func (s *Simulator) callTooMany(w http.ResponseWriter) *graphError {
 		calls = nil
 	}
 	if s.rates.calls = calls; s.limits.CallsPerHour == 0 || len(calls) < s.limits.CallsPerHour {
-		s.rates.calls = append(calls, now)
+		s.rates.calls = append(s.rates.calls, now)
 		return nil
 	}
 	minutes := int(time.Hour-now.Sub(calls[len(calls)-s.limits.CallsPerHour]))/int(time.Minute) + 1

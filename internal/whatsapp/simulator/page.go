@@ -423,7 +423,7 @@ func (s *Simulator) getPage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if phone == "" && r.URL.Query().Get("lang") == lang { // of a phone it is kept with the phone
-		http.SetCookie(w, &http.Cookie{
+		http.SetCookie(w, &http.Cookie{ //nolint:gosec // this machine's own page has no TLS
 			Name: languageCookie, Value: lang, Path: "/", MaxAge: 365 * 24 * 60 * 60, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 		})
 	}
