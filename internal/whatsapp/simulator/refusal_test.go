@@ -182,6 +182,7 @@ func TestGraphRefusesStrangers(t *testing.T) {
 func TestTemplateRefusals(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
+	w.limit(object{"templates_per_hour": 0}) // it makes more
 	body := func(text string, samples ...string) whatsapp.Component {
 		c := whatsapp.Component{Type: "BODY", Text: text}
 		if samples != nil {
