@@ -44,6 +44,8 @@ type Dispatch interface {
 	Links(ctx context.Context) ([]dispatch.WayIn, error)
 	CloseHandoff(ctx context.Context, id, by string) (*punchcard.Handoff, error)
 	CloseCircuit(ctx context.Context, scope punchcard.CircuitScope, by string) (int, error)
+	OwnReferral(ctx context.Context, customer string) (*dispatch.OwnReferral, error)
+	Refer(ctx context.Context, customer, code string) (*punchcard.Referral, error)
 	AddHook(ctx context.Context, url string, types []punchcard.HookType, note string) (*punchcard.Hook, error)
 	RemoveHook(ctx context.Context, id string) error
 	RotateHook(ctx context.Context, id string) (*punchcard.Hook, error)

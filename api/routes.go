@@ -76,7 +76,9 @@ func (s *server) routes() []route {
 		{get, "/v1/customers/{ref}/grants", needsKey, "listGrants", tagCustomers, "List a customer's rewards, newest first", with(s, s.customerGrants), options{}},
 
 		{post, "/v1/customers/{ref}/grants", needsKey, "giveReward", tagRewards, "Give a reward by hand", with(s, s.giveReward), aboutGive},
-
+		{get, "/v1/customers/{ref}/referral", needsKey, "getReferral", tagCustomers, "Look at a customer's code, who brought them, and whom they brought", with(s, s.customerReferral), options{about: aboutOwnReferral}},
+		{post, "/v1/customers/{ref}/referral", needsKey, "refer", tagCustomers, "Say whose code a customer came with", with(s, s.refer), aboutRefer},
+		{get, "/v1/referrals", needsKey, "listReferrals", tagCustomers, "List referrals, newest first", with(s, s.referrals), options{about: aboutReferrals}},
 		{post, "/v1/customers/{ref}/merge", needsKey, "mergeCustomer", tagCustomers, "Merge a customer into another who is the same person", with(s, s.merge), aboutMerge},
 
 		{post, "/v1/journeys/{journey}/runs", needsKey, "startRun", tagRuns, "Start a run", with(s, s.startRun), aboutStart},

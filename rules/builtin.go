@@ -56,6 +56,9 @@ func reservedEvent(name string) bool {
 
 // Schema is the schema of an event, whether the program's own or built in. It answers false for one that is neither.
 func (p *Program) Schema(event string) (Schema, bool) {
+	if p.ownReferrals(event) {
+		return referralSchema, true
+	}
 	if s, ok := p.Events[event]; ok {
 		return s, true
 	}
@@ -73,7 +76,7 @@ func (p *Program) Schema(event string) (Schema, bool) {
 }
 
 // Builtin tells whether an event is one that only Punchcard raises: a backend may not send it.
-func (p *Program) Builtin(event string) bool { return reservedEvent(event) }
+func (p *Program) Builtin(event string) bool { return reservedEvent(event) || p.ownReferrals(event) }
 
 // eventNames lists the events that a program knows, its own and the built-in ones.
 func (p *Program) eventNames() []string {
@@ -86,6 +89,9 @@ func (p *Program) eventNames() []string {
 	}
 	for _, k := range p.Keywords {
 		names = append(names, punchcard.EventKeywordPrefix+k.Name)
+	}
+	if p.Referral != nil {
+		names = append(names, punchcard.EventReferralCompleted, punchcard.EventReferralReversed)
 	}
 	slices.Sort(names)
 	return names

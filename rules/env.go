@@ -21,6 +21,9 @@ type Env struct {
 	// Latest is the newest event's properties as Schema.Decode gives them; nil when there is none.
 	Latest func(event string) (map[string]any, error)
 
+	// Referral is the customer's own code, and the address by which a friend comes with it; that is "" where nobody has said the
+	// business's number.
+	Referral func() (code, link string, err error)
 	// Unsubscribe is the address of the page on which the customer can stop; "" where there is none.
 	Unsubscribe func() (string, error)
 

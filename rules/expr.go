@@ -126,6 +126,11 @@ func (e *Expr) Value(env *Env) (value any, err error) {
 			return nil, &EvalError{Where: e.Where, Kind: "a lookup failed", cause: err}
 		}
 	}
+	if e.names[referralName] {
+		if err = ev.referral(); err != nil {
+			return nil, &EvalError{Where: e.Where, Kind: "a lookup failed", cause: err}
+		}
+	}
 	value, err = expr.Run(e.program, ev.all)
 	switch {
 	case ev.err != nil:

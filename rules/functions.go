@@ -166,6 +166,9 @@ func (ev *evaluation) vars() map[string]any {
 	}
 	vars["now"] = env.Now.In(env.zone())
 	vars[unsubscribeName] = ""
+	if _, taken := vars[referralName]; !taken {
+		vars[referralName] = map[string]any{"code": "", "link": ""}
+	}
 	vars["entry"], vars["event"], vars["collected"] = env.Entry, env.Event, env.Collected
 	if env.Original != nil { // elsewhere a parameter, or what as bound, may have this name
 		vars["original"] = env.Original
@@ -184,6 +187,18 @@ func (ev *evaluation) unsubscribe() (string, error) {
 		return "", nil
 	}
 	return ev.env.Unsubscribe()
+}
+
+// referral fills in the customer's own code and link, where the program has them and the name stands for nothing else.
+func (ev *evaluation) referral() error {
+	_, given := ev.env.With[referralName]
+	_, bound := ev.env.Bound[referralName]
+	if given || bound || ev.env.Referral == nil || ev.env.Program == nil || ev.env.Program.Referral == nil {
+		return nil
+	}
+	code, link, err := ev.env.Referral()
+	ev.all[referralName] = map[string]any{"code": code, "link": link}
+	return err
 }
 
 var errNoLookup = fmt.Errorf("this place has no such facts")

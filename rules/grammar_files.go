@@ -25,6 +25,15 @@ var linkGrammar = keys(
 	may("text", aWord, "What is written for the customer to send; otherwise the first word of join and the link's name"),
 )
 
+var referralGrammar = keys(
+	must("word", aWord, "What a friend sends before the code: FRIEND"),
+	must("on", aWord, "The event of the friend's that makes it count, the first time"),
+	may("where", anExpr, "Which of these events do"),
+	may("timeout", aDuration, "How long after the friend came; any time unless said otherwise"),
+	may("at_most", atLeast(1), "How many friends of one customer count"),
+	may("within", aDuration, "In which time"),
+)
+
 var capGrammar = keys(
 	may("category", enum("marketing", "utility"), "Which templates are counted; any unless said otherwise"),
 	may("topic", aName, "Those of which topic; any unless said otherwise"),
@@ -103,6 +112,7 @@ var programGrammar = keys(
 	may("topics", mapOf(aText), "What a customer can agree to hear about"),
 	may("opt_in", listOf(aMapOf(optInGrammar)), "What counts as asking to join"),
 	may("links", mapOf(aMapOf(linkGrammar)), "Ways in by an address or a QR code"),
+	may("referral", aMapOf(referralGrammar), "How customers bring friends"),
 	may("on_stop", enum(words(OnStopConfirm, OnStopOfferTopics)...), "What a STOP is answered with, beside that all is stopped"),
 	may("ask_again_after", aDuration, "How long after silence or refusal the business may ask again"),
 	may("caps", listOf(aMapOf(capGrammar)), "How many messages a customer gets"),

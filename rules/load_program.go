@@ -17,6 +17,9 @@ func (c *checker) program(n *node) {
 	p := c.prog
 	p.Language = "en" // until the file's own is read: texts are checked against it
 	c.identity(n)
+	if r := n.get("referral"); r != nil {
+		p.Referral = &Referral{} // its events are ours before any are declared
+	}
 	c.declared(n)
 	if q := n.get("quiet_hours"); q != nil && c.open(q, quietGrammar) {
 		p.Quiet = &QuietHours{From: c.timeOfDay(q.get("from")), To: c.timeOfDay(q.get("to"))}
@@ -30,6 +33,7 @@ func (c *checker) program(n *node) {
 	c.opening(n.get("opening_hours"))
 	c.hygiene(n.get("hygiene"))
 	c.optIns(n.get("opt_in"))
+	c.referral(n.get("referral"))
 	c.links(n.get("links"))
 	p.OnStop = OnStopConfirm
 	if o := n.get("on_stop"); o != nil {
@@ -40,6 +44,7 @@ func (c *checker) program(n *node) {
 		c.at(away, "away is said outside of opening_hours, of which there are none")
 	}
 	c.points(n.get("points"))
+	c.reversible(n.get("referral"))
 	c.tiers(n.get("tiers"))
 	c.milestones(n.get("milestones"))
 }
@@ -179,6 +184,9 @@ func (c *checker) declared(n *node) {
 		for _, e := range events.pairs {
 			name := e.key.value
 			switch {
+			case p.ownReferrals(name):
+				c.at(e.key, "with referral, Punchcard raises %q itself: take this declaration out", name)
+				continue
 			case reservedEvent(name):
 				c.at(e.key, "%q is an event that only Punchcard raises", name)
 				continue

@@ -19,7 +19,8 @@ type Program struct {
 	Quiet              *QuietHours // nil: none
 	Topics             []Topic     // in the order of the file
 	OptIns             []OptIn
-	Links              []Link // in the order of the file
+	Links              []Link    // in the order of the file
+	Referral           *Referral // nil: none
 	OnStop             OnStop
 	AskAgainAfter      time.Duration // how long after silence or refusal the business may ask again
 	Caps               []Cap

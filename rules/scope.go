@@ -75,10 +75,14 @@ func (c *checker) scope() scope {
 	for _, name := range keysOf(c.groups) {
 		segments = append(segments, fieldOf(name, TypeBool))
 	}
-	return scope{lookups: true, vars: map[string]FieldType{
+	vars := map[string]FieldType{
 		"customer": c.customerType(), "points": pointsType, "program": programType, "now": {Kind: TypeTime}, unsubscribeName: {Kind: TypeString},
 		"segment": record(segments...),
-	}}
+	}
+	if c.prog.Referral != nil {
+		vars[referralName] = referralType
+	}
+	return scope{lookups: true, vars: vars}
 }
 
 // exprType is a FieldType as the expression library knows it.

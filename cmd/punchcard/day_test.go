@@ -129,11 +129,11 @@ func TestDay(t *testing.T) {
 	require.Regexp(t, aCode, gift.Text)
 	secrets.add(t, "code", aCode.FindString(gift.Text))
 
-	// Ten friends make her gold.
-	d.send(t, referrals(ida, 10)...)
+	// Ten reviews make her gold.
+	d.send(t, reviews(ida, 10)...)
 	until(t, soon, func(c *assert.CollectT) {
 		require.Equal(c, "gold", d.customer(c, ida).Tier)
-		require.Equal(c, int64(2100), d.points(c, ida).Balance, "the friends, and the card's hundred")
+		require.Equal(c, int64(2100), d.points(c, ida).Balance, "the reviews, and the card's hundred")
 	})
 
 	// She redeems a coffee: points are held, the code comes, the till uses it, once.
@@ -242,7 +242,7 @@ func TestWeeks(t *testing.T) {
 	d.send(t, registration("registration-of-silent", silent))
 
 	// A coffee that is not collected gives its points back, once, and its code is void.
-	d.send(t, referrals(gold, 10)...)
+	d.send(t, reviews(gold, 10)...)
 	until(t, soon, func(c *assert.CollectT) { require.Equal(c, int64(2000), d.points(c, gold).Balance) })
 	require.Equal(t, http.StatusAccepted, d.post(t, "/v1/redemptions", object{"customer": "phone:" + gold, "reward": "free-coffee"}).Status)
 	code := aCode.FindString(d.received(t, soon, gold, "reward_code").Text)
@@ -286,7 +286,7 @@ func TestStop(t *testing.T) {
 	temporal := openPages(t, d.temporal)
 	ida, undecided := phoneNumber(1), phoneNumber(2)
 	d.join(t, ida)
-	d.send(t, referrals(ida, 10)...)
+	d.send(t, reviews(ida, 10)...)
 	until(t, soon, func(c *assert.CollectT) { require.Equal(c, int64(2000), d.points(c, ida).Balance) })
 	d.received(t, soon, ida, "milestone_thanks")
 	require.Equal(t, http.StatusAccepted, d.post(t, "/v1/redemptions", object{"customer": "phone:" + ida, "reward": "free-coffee"}).Status)

@@ -386,12 +386,12 @@ func (s *shop) send(t require.TestingT, events ...object) {
 	require.JSONEq(t, fmt.Sprintf(`{"accepted": %d, "duplicates": 0, "rejected": []}`, len(events)), a.Body)
 }
 
-// referrals are so many friends that a customer brought: 200 points each.
-func referrals(phone string, n int) []object {
+// reviews are so many that a customer has written: 200 points each.
+func reviews(phone string, n int) []object {
 	var events []object
 	for i := range n {
-		id := fmt.Sprintf("referral-%s-%d", strings.TrimPrefix(phone, "+"), i)
-		events = append(events, event(id, "referral.completed", phone, object{"friend_id": "friend-" + id}))
+		id := fmt.Sprintf("review-%s-%d", strings.TrimPrefix(phone, "+"), i)
+		events = append(events, event(id, "review.posted", phone, object{"review_id": "r-" + id}))
 	}
 	return events
 }

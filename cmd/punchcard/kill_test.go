@@ -28,7 +28,7 @@ func TestKillInACartsWait(t *testing.T) {
 			d := openShop(t, 600)
 			ida := phoneNumber(1)
 			d.join(t, ida)
-			d.send(t, referrals(ida, 10)...)
+			d.send(t, reviews(ida, 10)...)
 			until(t, soon, func(c *assert.CollectT) { require.Equal(c, int64(2000), d.points(c, ida).Balance) })
 			require.Equal(t, http.StatusAccepted, d.post(t, "/v1/redemptions", object{"customer": "phone:" + ida, "reward": "free-coffee"}).Status)
 			code := aCode.FindString(d.received(t, soon, ida, "reward_code").Text)
@@ -88,7 +88,7 @@ func TestKillAfterTheAnswer(t *testing.T) {
 	var phones []string
 	for i, kill := range []func(){d.kill, d.killAll, d.kill} {
 		phones = append(phones, phoneNumber(i))
-		events := append([]object{registration(fmt.Sprintf("registration-%d", i), phones[i])}, referrals(phones[i], 10)...)
+		events := append([]object{registration(fmt.Sprintf("registration-%d", i), phones[i])}, reviews(phones[i], 10)...)
 		d.send(t, events...)
 		kill()
 		d.start()

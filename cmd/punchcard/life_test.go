@@ -73,12 +73,12 @@ func (c *crowd) reaches(t *testing.T, share float64) {
 	})
 }
 
-// life is one customer's: a registration, a yes, ten friends, a cart, and five orders.
+// life is one customer's: a registration, a yes, ten reviews, a cart, and five orders.
 func (c *crowd) life(ctx context.Context, phone string) error {
 	id := func(what string) string { return what + "-" + strings.TrimPrefix(phone, "+") }
-	friends := referrals(phone, 10)
-	before := append([]object{registration(id("registration"), phone)}, friends[:5]...)
-	after := append([]object{cart(id("cart"), phone, id("basket"), 120)}, friends[5:]...)
+	written := reviews(phone, 10)
+	before := append([]object{registration(id("registration"), phone)}, written[:5]...)
+	after := append([]object{cart(id("cart"), phone, id("basket"), 120)}, written[5:]...)
 	for n := range 5 {
 		after = append(after, order(fmt.Sprintf("order-%d-%s", n, phone[1:]), phone, nil))
 	}

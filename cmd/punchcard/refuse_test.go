@@ -19,7 +19,7 @@ func TestBadInput(t *testing.T) {
 	temporal := openPages(t, d.temporal)
 	ida, stranger := phoneNumber(1), phoneNumber(2)
 	d.join(t, ida)
-	d.send(t, referrals(ida, 1)...)
+	d.send(t, reviews(ida, 1)...)
 	until(t, soon, func(c *assert.CollectT) { require.Equal(c, int64(200), d.points(c, ida).Balance) })
 	agree(t, d.shop, temporal)
 	// All that there is; every refusal must leave it as it was.

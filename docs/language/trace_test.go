@@ -37,6 +37,8 @@ import (
 //	> taps yes                                 she taps a button of the newest message
 //	> asks for free-coffee                     she asks for a reward with her points
 //	> the till takes $code                     the till captures the code
+//	> a friend comes                           somebody sends the text of her referral link
+//	> her friend order.placed {total: 42, …}   an event of theirs comes
 //	> has 300 points                           she gets points out of nowhere
 //	> is {birthday: 1990-11-25}                she has attributes
 //	> has no first_name                        she has one no more
@@ -51,7 +53,10 @@ import (
 // monday is ten in the morning in Copenhagen.
 var monday = time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 
-const anna = "+4520123456"
+const (
+	anna   = "+4520123456"
+	friend = "+4520123457"
+)
 
 // scene is a world in virtual time with Anna in it.
 type scene struct {
@@ -167,6 +172,15 @@ func (s *scene) do(input, where string) {
 		})
 	case strings.HasPrefix(input, "asks for "):
 		_, err = s.Dispatch.RequestRedemption(s.ctx, s.id, strings.TrimPrefix(input, "asks for "), "")
+	case input == "a friend comes":
+		own, e := s.Dispatch.OwnReferral(s.ctx, s.id)
+		require.NoError(s.t, e)
+		program, e := s.Dispatch.Program(s.ctx)
+		require.NoError(s.t, e)
+		s.webhookFrom(friend, map[string]any{"type": "text", "text": map[string]any{"body": program.Referral.Text(own.Code)}})
+	case strings.HasPrefix(input, "her friend "):
+		name, properties, _ := strings.Cut(strings.TrimPrefix(input, "her friend "), " ")
+		s.eventOf(friend, name, object(s.t, properties, where))
 	case strings.HasPrefix(input, "the till takes"):
 		_, err = s.Dispatch.Capture(s.ctx, s.codes[len(s.codes)-1])
 	case strings.HasPrefix(input, "has no "):
@@ -250,10 +264,12 @@ func object(t *testing.T, text, where string) map[string]any {
 	return out
 }
 
-func (s *scene) event(name string, properties map[string]any) {
+func (s *scene) event(name string, properties map[string]any) { s.eventOf(anna, name, properties) }
+
+func (s *scene) eventOf(phone, name string, properties map[string]any) {
 	s.seq++
 	receipt, err := s.Dispatch.Ingest(s.ctx, []dispatch.Incoming{{
-		ID: fmt.Sprintf("e%d", s.seq), Name: name, Customer: dispatch.Reference{Phone: anna}, Properties: properties,
+		ID: fmt.Sprintf("e%d", s.seq), Name: name, Customer: dispatch.Reference{Phone: phone}, Properties: properties,
 	}})
 	require.NoError(s.t, err)
 	require.Empty(s.t, receipt.Rejected)
@@ -271,9 +287,11 @@ func (s *scene) newest() string {
 	return ""
 }
 
-func (s *scene) webhook(message map[string]any) {
+func (s *scene) webhook(message map[string]any) { s.webhookFrom(anna, message) }
+
+func (s *scene) webhookFrom(phone string, message map[string]any) {
 	s.seq++
-	message["id"], message["from"], message["timestamp"] = fmt.Sprintf("wamid.in.%d", s.seq), strings.TrimPrefix(anna, "+"), "1749416383"
+	message["id"], message["from"], message["timestamp"] = fmt.Sprintf("wamid.in.%d", s.seq), strings.TrimPrefix(phone, "+"), "1749416383"
 	body, err := json.Marshal(map[string]any{"object": "whatsapp_business_account", "entry": []any{map[string]any{"id": "1", "changes": []any{
 		map[string]any{"field": "messages", "value": map[string]any{"messaging_product": "whatsapp", "messages": []any{message}}},
 	}}}})

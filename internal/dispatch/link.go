@@ -4,12 +4,11 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net/url"
-	"strings"
 
 	"rsc.io/qr"
 
 	"punchcard"
+	"punchcard/internal/fence"
 	"punchcard/internal/store"
 	"punchcard/rules"
 )
@@ -21,16 +20,13 @@ type WayIn struct {
 	URL string
 }
 
-// settingNumber is where the business's number is kept.
-const settingNumber = "whatsapp.number"
-
 // SetNumber says the business's WhatsApp number, which links are made of. The error is CodeInvalid for what is no phone number.
 func SetNumber(ctx context.Context, s *store.Store, number string) error {
 	e164, _, err := punchcard.ParsePhone(number)
 	if err != nil {
 		return err
 	}
-	return s.Update(ctx, func(tx *store.Tx) error { return tx.SetSetting(settingNumber, e164) })
+	return s.Update(ctx, func(tx *store.Tx) error { return tx.SetSetting(fence.SettingNumber, e164) })
 }
 
 // Links are the program's links with their addresses. The error is CodeConflict where nobody has said the business's number.
@@ -39,7 +35,7 @@ func (d *Dispatcher) Links(ctx context.Context) ([]WayIn, error) {
 	if err != nil || len(policy.Links) == 0 {
 		return nil, err
 	}
-	number, err := d.store.View(ctx).Setting(settingNumber)
+	number, err := d.store.View(ctx).Setting(fence.SettingNumber)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +44,7 @@ func (d *Dispatcher) Links(ctx context.Context) ([]WayIn, error) {
 	}
 	links := make([]WayIn, len(policy.Links))
 	for i, l := range policy.Links {
-		links[i] = WayIn{Link: l, URL: "https://wa.me/" + strings.TrimPrefix(number, "+") + "?text=" + strings.ReplaceAll(url.QueryEscape(l.Text), "+", "%20")}
+		links[i] = WayIn{Link: l, URL: fence.WhatsAppLink(number, l.Text)}
 	}
 	return links, nil
 }

@@ -86,7 +86,13 @@ func (r *routing) message() error {
 		return err
 	}
 	link := r.policy.LinkOf(m.Text)
-	if link != nil {
+	code, friend := r.policy.ReferralCode(m.Text)
+	if friend {
+		if _, err := attribute(r.tx, r.policy.Program, r.customer, code, sourceMessage, r.event.OccurredAt); err != nil {
+			return err
+		}
+	}
+	if link != nil || friend {
 		word = keywordJoin
 	}
 	if word == keywordJoin {

@@ -130,6 +130,11 @@ func (r *routing) undo(rule rules.Reverse, undoing *punchcard.Event, reversal *p
 		return err
 	}
 	reversal.Points, reversal.Debt = taken.Points, taken.Debt
+	if o.Reversed == punchcard.WholeShare {
+		if err := r.uncount(o.EventID); err != nil {
+			return err
+		}
+	}
 	return r.tx.Uncount(o, from, o.Reversed)
 }
 

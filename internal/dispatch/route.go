@@ -58,10 +58,16 @@ func (r *routing) route() error {
 			return err
 		}
 	}
+	if err := r.attribute(); err != nil {
+		return err
+	}
 	if err := r.account(); err != nil {
 		return err
 	}
 	r.known = nil // the event has changed what is known
+	if err := r.count(); err != nil {
+		return err
+	}
 	if err := r.useCodes(); err != nil {
 		return err
 	}

@@ -88,6 +88,7 @@ func (s Scene) facts() (*rules.Env, error) {
 			}
 			return decode(p, event, e.Properties), nil
 		},
+		Referral:    func() (string, string, error) { return Referral(tx, p, c.ID) },
 		Unsubscribe: func() (string, error) { return UnsubscribeURL(tx, c.ID) },
 	}, nil
 }

@@ -54,7 +54,7 @@ func TestCollectBehindARefusedSend(t *testing.T) {
 	const text = `
 journey: tried
 topic: rewards
-enter: [{on: referral.completed}]
+enter: [{on: review.posted}]
 steps:
   - send: milestone_thanks
   - collect: cart.emptied
@@ -69,7 +69,7 @@ steps:
 		b := setup(t, fresh(t), tries(t, text))
 		b.join(anna)
 		b.wa.fail = []error{&whatsapp.Error{Code: 130429, Class: whatsapp.Retry}}
-		b.referral()
+		b.review()
 		b.event(anna, "cart.emptied", map[string]any{"cart_id": "1"})
 		b.advance(time.Minute)
 		b.event(anna, "cart.emptied", map[string]any{"cart_id": "2"})
@@ -90,12 +90,12 @@ steps:
 func TestStoppedByEveryWay(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, fresh func(*testing.T) *store.Store) {
-		program := tries(t, "journey: tried\ntopic: rewards\nenter: [{on: referral.completed}]\nif_running: after\nsteps: [{wait: 1h}, {end: waited}]\n")
+		program := tries(t, "journey: tried\ntopic: rewards\nenter: [{on: review.posted}]\nif_running: after\nsteps: [{wait: 1h}, {end: waited}]\n")
 		program = add(program, "journeys/starter.yaml",
-			"journey: starter\ntopic: rewards\nenter: [{on: cart.emptied}]\nsteps:\n  - start: tried\n    with: {friend_id: x}\n")
+			"journey: starter\ntopic: rewards\nenter: [{on: cart.emptied}]\nsteps:\n  - start: tried\n    with: {review_id: x}\n")
 		b := setup(t, fresh(t), program)
-		b.referral()
-		b.referral() // waits for the first to end
+		b.review()
+		b.review() // waits for the first to end
 		n, err := b.Dispatch.Stop(b.ctx, "journey", "tried", "")
 		require.NoError(t, err)
 		require.Equal(t, 1, n)
@@ -112,7 +112,7 @@ func TestForeignRedemption(t *testing.T) {
 		const bob = "+4520999999"
 		for _, phone := range []string{anna, bob} {
 			for range 2 {
-				b.event(phone, "referral.completed", map[string]any{"friend_id": "f"})
+				b.event(phone, "review.posted", map[string]any{"review_id": "f"})
 			}
 		}
 		mine, err := b.Dispatch.RequestRedemption(b.ctx, b.customer(anna).ID, "free-coffee", "")

@@ -178,7 +178,7 @@ func TestAbandonedCart(t *testing.T) {
 			b := setup(t, fresh(t), coffee())
 			b.join(anna)
 			for range 11 {
-				b.event(anna, "referral.completed", map[string]any{"friend_id": "f"})
+				b.event(anna, "review.posted", map[string]any{"review_id": "f"})
 			}
 			require.Equal(t, int64(2000), b.points(anna).Available, "the eleventh is over the limit")
 			require.Equal(t, []string{"milestone_thanks"}, b.messages(anna), "500 points")
@@ -268,8 +268,8 @@ func TestRedemption(t *testing.T) {
 		rich := func(t *testing.T) (*bundle, string) {
 			b := setup(t, fresh(t), coffee())
 			b.join(anna)
-			b.event(anna, "referral.completed", map[string]any{"friend_id": "f"})
-			b.event(anna, "referral.completed", map[string]any{"friend_id": "g"})
+			b.event(anna, "review.posted", map[string]any{"review_id": "f"})
+			b.event(anna, "review.posted", map[string]any{"review_id": "g"})
 			return b, b.customer(anna).ID
 		}
 		t.Run("captured", func(t *testing.T) {
@@ -337,7 +337,7 @@ func TestRedemption(t *testing.T) {
 			for decision, want := range map[bool]string{true: "redemption live at 4 ", false: "redemption rejected"} {
 				b, id := rich(t)
 				for range 6 {
-					b.event(anna, "referral.completed", map[string]any{"friend_id": "h"})
+					b.event(anna, "review.posted", map[string]any{"review_id": "h"})
 				}
 				_, err := b.Dispatch.RequestRedemption(b.ctx, id, "barista-course", "")
 				require.NoError(t, err)

@@ -35,10 +35,10 @@ func journey(t *testing.T, text, more string) fs.FS {
 	})
 }
 
-// referral starts the journey that a test tries.
-func (b *bundle) referral() {
+// review starts the journey that a test tries.
+func (b *bundle) review() {
 	b.t.Helper()
-	b.event(anna, "referral.completed", map[string]any{"friend_id": "f"})
+	b.event(anna, "review.posted", map[string]any{"review_id": "f"})
 }
 
 // tried is how the tried journey's newest run stands.
@@ -58,7 +58,7 @@ func TestCustomerSteps(t *testing.T) {
 	const text = `
 journey: tried
 topic: rewards
-enter: [{on: referral.completed}]
+enter: [{on: review.posted}]
 steps:
   - label: champion
   - set: {vip: true}
@@ -70,11 +70,11 @@ steps:
   - raise: order.placed
     with: {order_id: made-up, total: 12.5}
   - start: abandoned-cart
-    with: {cart_id: "{{ entry.friend_id }}", total: 30, items: []}
+    with: {cart_id: "{{ entry.review_id }}", total: 30, items: []}
 `
 	each(t, func(t *testing.T, fresh func(*testing.T) *store.Store) {
 		b := setup(t, fresh(t), journey(t, text, ""))
-		b.referral()
+		b.review()
 		c := b.customer(anna)
 		require.Empty(t, c.Labels)
 		require.Equal(t, true, c.Attributes["vip"])
@@ -102,9 +102,9 @@ func TestWaitUntil(t *testing.T) {
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				text := "journey: tried\ntopic: rewards\nenter: [{on: referral.completed}]\nsteps:\n  - " + c.step + "\n  - end: waited\n"
+				text := "journey: tried\ntopic: rewards\nenter: [{on: review.posted}]\nsteps:\n  - " + c.step + "\n  - end: waited\n"
 				b := setup(t, fresh(t), journey(t, text, ""))
-				b.referral()
+				b.review()
 				if c.wait > 0 {
 					b.advance(c.wait - time.Minute)
 					require.Contains(t, b.tried(), "live")
@@ -121,7 +121,7 @@ func TestSplit(t *testing.T) {
 	const text = `
 journey: tried
 topic: rewards
-enter: [{on: referral.completed, key: event.friend_id}]
+enter: [{on: review.posted, key: event.review_id}]
 steps:
   - split:
       - {weight: 1, name: left, do: [{end: went_left}]}
@@ -134,7 +134,7 @@ steps:
 		for i := range 30 {
 			phone := fmt.Sprintf("+45201234%02d", i)
 			for _, friend := range []string{"f", "g"} {
-				b.event(phone, "referral.completed", map[string]any{"friend_id": friend})
+				b.event(phone, "review.posted", map[string]any{"review_id": friend})
 			}
 			both := b.outcomes(phone)
 			require.Equal(t, both[0], both[1], "the same customer goes the same way each time")
@@ -162,8 +162,8 @@ steps:
 `
 	each(t, func(t *testing.T, fresh func(*testing.T) *store.Store) {
 		b := setup(t, fresh(t), journey(t, text, ""))
-		b.referral()
-		b.referral()
+		b.review()
+		b.review()
 		_, err := b.Dispatch.Stop(b.ctx, "journey", "redemption", "the tried one takes its place")
 		require.NoError(t, err)
 		r, err := b.Dispatch.RequestRedemption(b.ctx, b.customer(anna).ID, "free-coffee", "")
@@ -183,16 +183,16 @@ func TestHandoff(t *testing.T) {
 	const text = `
 journey: tried
 topic: rewards
-enter: [{on: referral.completed}]
+enter: [{on: review.posted}]
 steps:
-  - handoff: "Call {{ customer.first_name | default(\"them\") }} about {{ entry.friend_id }}"
+  - handoff: "Call {{ customer.first_name | default(\"them\") }} about {{ entry.review_id }}"
     timeout: 5h
   - send: milestone_thanks
 `
 	each(t, func(t *testing.T, fresh func(*testing.T) *store.Store) {
 		b := setup(t, fresh(t), journey(t, text, ""))
 		b.join(anna)
-		b.referral()
+		b.review()
 		require.Equal(t, []string{"milestone_thanks (deferred, handed_off)"}, b.messages(anna))
 		b.says(anna, "hello, are you there?")
 		require.Empty(t, b.messages(anna), "a person answers, not the fallback")
@@ -208,7 +208,7 @@ steps:
 		_, err = b.Dispatch.CloseHandoff(b.ctx, open[0].ID, "Mia")
 		require.Equal(t, punchcard.CodeConflict, punchcard.CodeOf(err))
 
-		b.event(anna, "referral.completed", map[string]any{"friend_id": "g"})
+		b.event(anna, "review.posted", map[string]any{"review_id": "g"})
 		b.advance(6 * time.Hour)
 		require.Equal(t, "completed", b.tried(), "nobody closed it, and its time is over")
 		b.says(anna, "stop")
@@ -221,10 +221,10 @@ func TestCall(t *testing.T) {
 	const text = `
 journey: tried
 topic: rewards
-enter: [{on: referral.completed}]
+enter: [{on: review.posted}]
 steps:
   - call: crm.profile
-    with: {friend: "{{ entry.friend_id }}"}
+    with: {friend: "{{ entry.review_id }}"}
     as: crm
     on_failed: [{end: failed}]
   - choose:
@@ -269,12 +269,12 @@ steps:
 			more := "calls:\n  crm.profile: {url: " + url + "/profile, with: {friend: string}, answers: {score: number}, timeout: 2s}\n"
 			each(t, func(t *testing.T, fresh func(*testing.T) *store.Store) {
 				b := setup(t, fresh(t), journey(t, text, more), activities.Caller{Secret: []byte("secret"), Private: true})
-				b.referral()
+				b.review()
 				require.Equal(t, c.want, b.tried())
 
 				barred := setup(t, fresh(t), journey(t, text, more), activities.Caller{Secret: []byte("secret")})
 				before := asked.Load()
-				barred.referral()
+				barred.review()
 				require.Equal(t, "failed", barred.tried(), "a program may not reach our own network")
 				require.Equal(t, before, asked.Load())
 			})
@@ -292,7 +292,7 @@ enter:
 again_after: 30d
 steps: [{end: done}]
 `
-	segments := "segments:\n  quiet_ones: {title: Quiet ones, where: 'times(\"referral.completed\", \"2d\") == 0'}\n"
+	segments := "segments:\n  quiet_ones: {title: Quiet ones, where: 'times(\"review.posted\", \"2d\") == 0'}\n"
 	each(t, func(t *testing.T, fresh func(*testing.T) *store.Store) {
 		files := journey(t, text, "")
 		withSegments := with(map[string]string{"segments.yaml": segments})
@@ -303,10 +303,10 @@ steps: [{end: done}]
 		}
 		b := setup(t, fresh(t), withSegments)
 		// Anna's noon is at eleven UTC, Ann's in New York is at seventeen.
-		b.event(anna, "referral.completed", map[string]any{"friend_id": "f"})
+		b.event(anna, "review.posted", map[string]any{"review_id": "f"})
 		const ann = "+12125550123"
 		_, err := b.Dispatch.Ingest(b.ctx, []dispatch.Incoming{{
-			ID: "ny", Name: "referral.completed", Customer: dispatch.Reference{Phone: ann}, Properties: map[string]any{"friend_id": "f"},
+			ID: "ny", Name: "review.posted", Customer: dispatch.Reference{Phone: ann}, Properties: map[string]any{"review_id": "f"},
 			Profile: punchcard.Profile{Timezone: "America/New_York"},
 		}})
 		require.NoError(t, err)
@@ -352,8 +352,8 @@ func TestStops(t *testing.T) {
 
 		_, err = b.Dispatch.Stop(b.ctx, "reward", "free-coffee", "")
 		require.NoError(t, err)
-		b.referral()
-		b.referral()
+		b.review()
+		b.review()
 		_, err = b.Dispatch.RequestRedemption(b.ctx, b.customer(anna).ID, "free-coffee", "")
 		require.NoError(t, err)
 		require.NoError(t, b.Settle(b.ctx))

@@ -158,11 +158,11 @@ func TestCircleIsParked(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, fresh func(*testing.T) *store.Store) {
 		b := setup(t, fresh(t), coffee())
-		b.event(anna, "referral.completed", map[string]any{"friend_id": "f"})
+		b.event(anna, "review.posted", map[string]any{"review_id": "f"})
 		c := b.customer(anna)
 		require.NoError(t, b.Store.Update(b.ctx, func(tx *store.Tx) error {
 			_, err := tx.AddEvent(&punchcard.Event{
-				ID: "deep", CustomerID: c.ID, Name: "referral.completed", Properties: map[string]any{"friend_id": "g"},
+				ID: "deep", CustomerID: c.ID, Name: "review.posted", Properties: map[string]any{"review_id": "g"},
 				OccurredAt: tx.Now, Depth: punchcard.MaxEventDepth + 1,
 			})
 			return err
@@ -172,7 +172,7 @@ func TestCircleIsParked(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, parked, 1)
 		require.Contains(t, parked[0].Error, "circle")
-		b.event(anna, "referral.completed", map[string]any{"friend_id": "h"})
+		b.event(anna, "review.posted", map[string]any{"review_id": "h"})
 		require.Equal(t, int64(400), b.points(anna).Available)
 	})
 }

@@ -125,6 +125,13 @@ func toldOf(e *punchcard.Event) punchcard.HookData {
 		return punchcard.MilestoneTold{Milestone: text("milestone"), Nth: nth}
 	case punchcard.EventCustomerMerged:
 		return punchcard.MergeTold{Merged: text("merged"), Into: text("into")}
+	case punchcard.EventReferralCompleted, punchcard.EventReferralReversed:
+		if text("referral_id") == "" {
+			return nil // a program's own event of that name
+		}
+		return punchcard.ReferralTold{
+			Type: punchcard.HookType(e.Name), ReferralID: text("referral_id"), Role: text("role"), ReferrerID: text("referrer_id"), FriendID: text("friend_id"),
+		}
 	default:
 		return nil
 	}

@@ -84,7 +84,7 @@ func (tx *Tx) Merge(into, from *punchcard.Customer) error {
 	if err := tx.SaveCustomer(from); err != nil {
 		return err
 	}
-	for _, step := range []func(into, from string) error{tx.mergeNames, tx.mergeCounts, tx.mergeRows, tx.mergeWaiting} {
+	for _, step := range []func(into, from string) error{tx.mergeNames, tx.mergeCounts, tx.mergeRows, tx.mergeWaiting, tx.mergeReferrals} {
 		if err := step(into.ID, from.ID); err != nil {
 			return err
 		}

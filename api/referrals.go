@@ -1,0 +1,106 @@
+package api
+
+import (
+	"context"
+	"time"
+
+	"punchcard"
+)
+
+const (
+	aboutOwnReferral = "The code is made when it is first asked for, and stays. The link is empty until serve is told the business's number."
+	aboutReferrals   = "With status=refused: who was not taken for a friend, and why, to be reviewed."
+)
+
+var aboutRefer = options{
+	about: "For a friend who came in another way than by the link or an event with referral_code. The first counts: " +
+		"the same again is answered the same. 409: refused, with the reason; that is recorded.",
+	example: `{"code": "7K3QX9MA"}`,
+}
+
+type referralItem struct {
+	ID          string                   `json:"id"`
+	Code        string                   `json:"code"`
+	ReferrerID  *string                  `json:"referrer_id" doc:"Ours; null for a code that is nobody's"`
+	FriendID    string                   `json:"friend_id" doc:"Ours"`
+	Status      punchcard.ReferralStatus `json:"status" enum:"attributed,completed,reversed,refused"`
+	Reason      string                   `json:"reason" doc:"Why it was refused"`
+	Source      string                   `json:"source" doc:"How the friend came: an event's name, message, or api"`
+	EventID     string                   `json:"event_id" doc:"What made it count"`
+	At          time.Time                `json:"at"`
+	CompletedAt *time.Time               `json:"completed_at"`
+	EndedAt     *time.Time               `json:"ended_at" doc:"When it was reversed or refused"`
+}
+
+func referralOf(r punchcard.Referral) referralItem {
+	return referralItem{r.ID, r.Code, r.ReferrerID, r.FriendID, r.Status, r.Reason, r.Source, r.EventID, r.At, r.CompletedAt, r.EndedAt}
+}
+
+type ownReferral struct {
+	Code    string        `json:"code"`
+	Link    string        `json:"link" doc:"Opens WhatsApp with the word and the code written already"`
+	By      *referralItem `json:"by" doc:"How they came themself; null for one whom nobody brought"`
+	Friends struct {
+		Attributed int64 `json:"attributed" doc:"Who came, and have not done yet what makes them count"`
+		Completed  int64 `json:"completed"`
+		Reversed   int64 `json:"reversed"`
+		Refused    int64 `json:"refused"`
+	} `json:"friends"`
+}
+
+func (s *server) customerReferral(ctx context.Context, in *CustomerPath) (*output[ownReferral], error) {
+	c, err := s.resolve(ctx, in.Ref)
+	if err != nil {
+		return nil, err
+	}
+	own, err := s.Dispatch.OwnReferral(ctx, c.ID)
+	if err != nil {
+		return nil, err
+	}
+	body := ownReferral{Code: own.Code, Link: own.Link}
+	if own.By != nil {
+		by := referralOf(*own.By)
+		body.By = &by
+	}
+	f := &body.Friends
+	f.Attributed, f.Completed = own.Friends[punchcard.ReferralAttributed], own.Friends[punchcard.ReferralCompleted]
+	f.Reversed, f.Refused = own.Friends[punchcard.ReferralReversed], own.Friends[punchcard.ReferralRefused]
+	return answer(body), nil
+}
+
+type referInput struct {
+	CustomerPath
+	Body struct {
+		Code string `json:"code" minLength:"1" maxLength:"200" doc:"Of the customer who brought them"`
+	}
+}
+
+func (s *server) refer(ctx context.Context, in *referInput) (*output[referralItem], error) {
+	c, err := s.resolve(ctx, in.Ref)
+	if err != nil {
+		return nil, err
+	}
+	r, err := s.Dispatch.Refer(ctx, c.ID, in.Body.Code)
+	if err != nil {
+		return nil, err
+	}
+	return answer(referralOf(*r)), nil
+}
+
+type referralsInput struct {
+	Paging
+
+	Status punchcard.ReferralStatus `query:"status" enum:"attributed,completed,reversed,refused" doc:"Of this status only"`
+}
+
+func (s *server) referrals(ctx context.Context, in *referralsInput) (*output[list[referralItem]], error) {
+	before, err := in.afterID(punchcard.PrefixReferral)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.Store.View(ctx).Referrals(in.Status, "", before, in.Limit+1)
+	if err != nil {
+		return nil, err
+	}
+	return answer(paged(rows, in.Limit, func(r punchcard.Referral) string { return r.ID }, referralOf)), nil
+}
