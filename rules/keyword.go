@@ -150,15 +150,19 @@ func (p *Program) TopicTitle(name, lang string) string {
 	return ""
 }
 
-// MarketingTopics are the topics by which a journey of the program sends a marketing template, in the order of the file.
+// MarketingTopics are the topics by which the program sends marketing, or may: all but those whose journeys send none. They are in
+// the order of the file.
 func (p *Program) MarketingTopics() []string {
 	var names []string
 	for _, t := range p.Topics {
+		used, marketing := false, false
 		for _, j := range p.Journeys {
-			if j.Topic == t.Name && j.sendsMarketing(p) {
-				names = append(names, t.Name)
-				break
+			if j.Topic == t.Name {
+				used, marketing = true, marketing || j.sendsMarketing(p)
 			}
+		}
+		if marketing || !used { // what will be sent by a topic without a journey is not known
+			names = append(names, t.Name)
 		}
 	}
 	return names

@@ -48,18 +48,21 @@ func (c circuitShowCmd) Run(ctx context.Context) error {
 			}
 			fmt.Printf("%s: the circuit is open since %s, %s: %s. It holds %d %s.\n", one.what, since.Format(time.RFC3339), end, why, held, plural(held, "run"))
 		}
-		limit := "WhatsApp has not said"
+		limit := "WhatsApp has not said; they are counted where a worker has --daily-limit"
 		if a.DailyLimit != nil {
-			limit = fmt.Sprint(*a.DailyLimit)
-			if *a.DailyLimit == 0 {
-				limit = "any number"
+			limit = "any number; they are not counted"
+			if *a.DailyLimit > 0 {
+				limit = fmt.Sprint(*a.DailyLimit)
 			}
 		}
 		used, _, err := view.Contacts()
 		if err != nil {
 			return err
 		}
-		fmt.Printf("Customers a day outside of their service window: %s; %d of the last day.\n", limit, used)
+		if used > 0 {
+			limit += fmt.Sprintf("; %d of the last day", used)
+		}
+		fmt.Printf("Customers a day outside of their service window: %s.\n", limit)
 		if a.Quality != "" {
 			fmt.Printf("Quality of the number: %s.\n", a.Quality)
 		}

@@ -144,7 +144,7 @@ func (d *Dispatcher) PushTemplates(ctx context.Context, book TemplateBook, p *ru
 			}
 		case whatsapp.IsDuplicateTemplate(err):
 			report.Notes = append(report.Notes, fmt.Sprintf("%s (%s) is being deleted at WhatsApp, or somebody else has just made it there", t.Name, w.language))
-		case whatsapp.ClassOf(err) == whatsapp.Retry:
+		case tooMany(err):
 			report.Unsent = len(missing) - i
 		default:
 			refusal, sure := refusalOf(err)
@@ -544,4 +544,11 @@ func buttonsSpec(buttons []rules.Button) *whatsapp.Component {
 		c.Buttons = append(c.Buttons, spec)
 	}
 	return c
+}
+
+// tooMany tells whether WhatsApp refused a template because there were too many of late. A refusal without a code is none of its:
+// it was not reached.
+func tooMany(err error) bool {
+	e, ok := errors.AsType[*whatsapp.Error](err)
+	return ok && e.Class == whatsapp.Retry && e.Code != whatsapp.CodeNone
 }

@@ -20,7 +20,7 @@ type Stopping struct {
 }
 
 // StopMarketing is how WhatsApp tells that a customer wants no more marketing of the business: the topics by which the program
-// sends any, all of them where none does.
+// sends any or may, all of them where none does.
 func StopMarketing(p *rules.Program, source string, occurred time.Time) Stopping {
 	return Stopping{
 		ConsentEntry: punchcard.ConsentEntry{Source: source, Channel: punchcard.ChannelWhatsApp, OccurredAt: occurred},

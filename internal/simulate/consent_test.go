@@ -204,6 +204,17 @@ func TestPreference(t *testing.T) {
 	})
 }
 
+// A topic that no journey sends by yet may be one of marketing: a stop of marketing is one of that as well.
+func TestPreferenceUnusedTopic(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, fresh func(*testing.T) *store.Store) {
+		b := setup(t, fresh(t), coffee())
+		b.join(anna)
+		b.preference(anna, "stop")
+		require.Equal(t, "revoked revoked revoked", b.consents(anna), "coffee has no journey of offers")
+	})
+}
+
 func TestLinks(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, fresh func(*testing.T) *store.Store) {
