@@ -141,6 +141,8 @@ type codesAdded struct {
 // codesPool is what a reward says whose codes come from a pool.
 const codesPool = "pool"
 
+var errNoPool = punchcard.Errorf(punchcard.CodeInvalid, "the reward's codes are not a pool; write codes: pool for it in rewards.yaml").Because("no_pool")
+
 func (s *server) addCodes(ctx context.Context, in *codesInput) (*output[codesAdded], error) {
 	policy, err := s.Catalog.Current(ctx)
 	if err != nil {
@@ -151,7 +153,7 @@ func (s *server) addCodes(ctx context.Context, in *codesInput) (*output[codesAdd
 		return nil, punchcard.Errorf(punchcard.CodeNotFound, "the program has no such reward").Because("unknown_reward")
 	}
 	if reward.Codes != codesPool {
-		return nil, punchcard.Errorf(punchcard.CodeInvalid, "the reward's codes are not a pool; write codes: pool for it in rewards.yaml").Because("no_pool")
+		return nil, errNoPool
 	}
 	seen := make(map[string]bool, len(in.Body.Codes))
 	codes := make([]string, 0, len(in.Body.Codes))

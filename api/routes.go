@@ -98,6 +98,8 @@ func (s *server) routes() []route {
 		{post, "/v1/grants/{id}/reveal", needsKey, "revealCode", tagRewards, "Read a grant's whole code", with(s, s.reveal), aboutReveal},
 		{get, "/c/{token}", public, "openContent", tagRewards, "A customer's own link to content", with(s, s.content), aboutContent},
 		{post, "/v1/rewards/{reward}/codes", needsKey, "addCodes", tagRewards, "Add codes to a reward's pool", with(s, s.addCodes), aboutCodes},
+		{post, "/v1/rewards/{reward}/codes/uploads", needsKey, "uploadCodes", tagRewards, "Add a file of codes to a reward's pool", with(s, s.uploadCodes), aboutUpload},
+		{get, "/v1/rewards/{reward}/codes/uploads/{upload}", needsKey, "getCodeUpload", tagRewards, "Look at how far an upload is", with(s, s.codeUpload), options{}},
 
 		{get, "/v1/approvals", needsKey, "listApprovals", tagApprovals, "List questions to a person, oldest first", with(s, s.approvals), options{}},
 		{post, "/v1/approvals/{id}", needsKey, "decideApproval", tagApprovals, "Decide one", with(s, s.decide), aboutDecision},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"mime"
 	"net/http"
 	"net/url"
 	"runtime/debug"
@@ -124,6 +125,12 @@ func (s *server) guard(table map[string]route) gin.HandlerFunc {
 // longTimeout bounds the work on a request that may take long.
 const longTimeout = 30 * time.Minute
 
+// The types of files of codes.
+const (
+	mediaCSV    = "text/csv"
+	mediaNDJSON = "application/x-ndjson"
+)
+
 func guard(c *gin.Context, long bool) {
 	h := c.Writer.Header()
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -141,8 +148,10 @@ func guard(c *gin.Context, long bool) {
 	defer cancel()
 	c.Request = c.Request.WithContext(ctx)
 	if c.Request.Body != nil && c.Request.ContentLength != 0 {
-		// Every body is JSON, whatever a caller's HTTP library calls it: `curl -d` says that it is a form.
-		c.Request.Header.Set("Content-Type", "application/json")
+		// Every body but a file of codes is JSON, whatever a caller's HTTP library calls it: `curl -d` says that it is a form.
+		if media, _, _ := mime.ParseMediaType(c.Request.Header.Get("Content-Type")); media != mediaCSV && media != mediaNDJSON {
+			c.Request.Header.Set("Content-Type", "application/json")
+		}
 	}
 	c.Next()
 }

@@ -34,6 +34,7 @@ type cli struct {
 	Consents  consentsCmd  `cmd:"" help:"Import, export and revoke consents."`
 	Links     linksCmd     `cmd:"" help:"List the program's links, and make their QR codes."`
 	Hooks     hooksCmd     `cmd:"" help:"Tell other systems of what happens, by signed webhooks."`
+	Rewards   rewardsCmd   `cmd:"" help:"Look at the catalog, give rewards by hand, fill pools of codes."`
 	Keys      keysCmd      `cmd:"" help:"Make, list and revoke keys to the API."`
 	Phone     phoneCmd     `cmd:"" help:"Run the WhatsApp simulator with its phone page alone."`
 	Version   versionCmd   `cmd:"" help:"Say which version this is."`
