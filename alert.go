@@ -46,6 +46,9 @@ const (
 // AlertCodesLow is that a reward's pool of codes runs low; the subject is the reward, the detail low or empty.
 const AlertCodesLow AlertKind = "codes_low"
 
+// AlertGuessing says that somebody tries out codes at a till or by the API. The subject is the API key and, if it says so, the device.
+const AlertGuessing AlertKind = "code_guessing"
+
 // Severity says how soon a person is to look at an alert.
 type Severity string
 

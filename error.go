@@ -3,6 +3,7 @@ package punchcard
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Code is the stable name of an error: what a program may branch on. Each maps to one HTTP status.
@@ -17,6 +18,7 @@ const (
 	CodeConflict     Code = "conflict" // what is asked does not fit how things stand: a run is live, a code is captured
 	CodeGone         Code = "gone"     // it was there, and is over: a code that expired or was released
 	CodeTooLarge     Code = "too_large"
+	CodeTooMany      Code = "too_many"    // asked too often: RetryAfter says when again
 	CodeUnavailable  Code = "unavailable" // try again later: a part that is needed is not up
 	CodeInternal     Code = "internal"
 )
@@ -27,6 +29,8 @@ type Error struct {
 	Reason  string // a finer stable word where a code has several: already_captured, live_run
 	Message string
 	Field   string // which part of the request, as a path: events[3].properties.total
+	// RetryAfter is how long to wait before asking again, in real time; 0 when that says nothing.
+	RetryAfter time.Duration
 }
 
 func (e *Error) Error() string { return e.Message }

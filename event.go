@@ -57,6 +57,7 @@ const (
 	EventRedemptionCaptured  = "redemption.captured"  // redemption_id, reward, value
 	EventReferralCompleted   = "referral.completed"   // referral_id, role, referrer_id, friend_id: of programs with `referral`; of others, a name like any other
 	EventReferralReversed    = "referral.reversed"    // the same
+	EventRewardExpired       = "reward.expired"       // grant_id, reward, redemption_id, value: it was not used in its time
 	EventKeywordPrefix       = "keyword."             // keyword.<name>: text
 	EventScheduleDue         = "schedule.due"         // date: a schedule has come round for the customer
 	EventAdClicked           = "ad.clicked"           // source_id, source_type, source_url, headline, ctwa_clid: a first message that came from an ad

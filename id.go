@@ -25,6 +25,8 @@ const (
 	PrefixHook       = "hok"
 	PrefixHookEvent  = "hke"
 	PrefixReferral   = "ref"
+	PrefixCapture    = "cap"
+	PrefixRefusal    = "rfs"
 )
 
 var idEncoding = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)

@@ -18,11 +18,26 @@ type Grant struct {
 	CreatedAt    time.Time
 	ExpiresAt    *time.Time
 	EndedAt      *time.Time // when it was captured, released or expired
+	Reason       string     // why it was released: expired, cancelled, how its run ended; "" when nobody said
+	Partial      bool       // it may be used in parts
+	Used         Amount     // what of the value is used, as its captures sum up to
 
 	Author  string // who gave it by hand; "" when nobody did
 	Note    string // why they did
 	Request string // the hash of the Idempotency-Key with which it was given by hand; "": none
 }
+
+// Left is what of the value is not used yet.
+func (g *Grant) Left() Amount { return AmountOf(g.Value) - g.Used }
+
+// Expired tells whether a grant's time is over at a moment.
+func (g *Grant) Expired(at time.Time) bool { return g.ExpiresAt != nil && !g.ExpiresAt.After(at) }
+
+// ReasonExpired is why a grant ended whose time was over.
+const ReasonExpired = "expired"
+
+// ReasonCancelled is why one ended that the customer, or somebody in their name, gave up.
+const ReasonCancelled = "cancelled"
 
 // GrantStatus says how a grant stands.
 type GrantStatus string
@@ -44,7 +59,7 @@ type Redemption struct {
 	RunID      string
 	GrantID    string
 	Status     RedemptionStatus
-	Reason     string // why it was refused
+	Reason     string // why it was refused or released
 	CreatedAt  time.Time
 	EndedAt    *time.Time
 }

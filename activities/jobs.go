@@ -46,6 +46,7 @@ func (a *Activities) Jobs() []Job {
 		{Name: JobPoints, Every: time.Hour, Batch: a.pointsBatch},
 		{Name: JobHygiene, Every: 24 * time.Hour, Batch: a.hygieneRound},
 		{Name: JobHooks, Every: 24 * time.Hour, Pause: hooksPause, Batch: a.hooksBatch},
+		{Name: JobGrants, Every: time.Hour, Batch: a.grantsBatch},
 	}
 	if a.Workflows != nil {
 		jobs = append(jobs, Job{Name: JobReconcile, Every: 24 * time.Hour, Pause: reconcilePause, Batch: a.reconcileBatch})
@@ -56,6 +57,7 @@ func (a *Activities) Jobs() []Job {
 // The jobs.
 const (
 	JobPoints    = "points"    // points mature and expire, tiers fall
+	JobGrants    = "grants"    // rewards that are not used in their time end, and what is held for them
 	JobReconcile = "reconcile" // runs whose workflow is gone end
 	JobHooks     = "hooks"     // what hooks were told long ago is forgotten
 )

@@ -24,6 +24,12 @@ func (a *Activities) Reward(ctx context.Context, in Input) (rules.Result, error)
 	})
 }
 
+// keep binds that a rule says no, and keeps it for review.
+func keep(p *fence.Pass, action punchcard.RefusedAction, reward, code string) error {
+	bind(p, punchcard.Ref{Kind: punchcard.RefRefusal, Reward: reward, Reason: code})
+	return p.Tx.AddRefusal(punchcard.Refusal{CustomerID: p.Customer.ID, Reward: reward, Action: action, Reason: code})
+}
+
 // Redeem holds the points of the reward that the run's redemption asks for, takes a code, and binds the grant. Whatever ends
 // the run ends the hold.
 func (a *Activities) Redeem(ctx context.Context, in Input) (rules.Result, error) {
@@ -36,6 +42,10 @@ func (a *Activities) Redeem(ctx context.Context, in Input) (rules.Result, error)
 		redemption, err := p.Tx.Redemption(id)
 		if err != nil {
 			return rules.Result{}, err
+		}
+		if redemption != nil && redemption.CustomerID == p.Customer.ID && redemption.Status == punchcard.RedemptionReleased &&
+			p.Run.EntryEvent == punchcard.EventRedemptionRequested {
+			return because(done(rules.OutcomeRefused), punchcard.ReasonCancelled), keep(p, punchcard.RefusedRedeem, name, punchcard.ReasonCancelled) // it was given up before it began
 		}
 		if redemption == nil || redemption.CustomerID != p.Customer.ID || redemption.EndedAt != nil ||
 			redemption.RunID != "" && redemption.RunID != p.Run.ID {
@@ -99,7 +109,7 @@ func (a *Activities) Capture(ctx context.Context, in Input) (rules.Result, error
 		if grant == nil {
 			return rules.Result{}, fmt.Errorf("grant %s of run %s is gone", ref.ID, p.Run.ID)
 		}
-		captured, err := fence.Capture(p.Tx, grant, p.Run.Depth)
+		captured, err := fence.Capture(p.Tx, grant, &punchcard.Capture{By: punchcard.CapturedByStep, OrderRef: p.Run.ID}, p.Run.Depth)
 		if err != nil {
 			return rules.Result{}, err
 		}
@@ -141,7 +151,11 @@ func give(p *fence.Pass, reward *rules.Reward, name string, grant *punchcard.Gra
 	case err != nil:
 		return "", err
 	case refused != "":
-		bind(p, punchcard.Ref{Kind: punchcard.RefRefusal, Reward: name, Reason: refused})
+		action := punchcard.RefusedGive
+		if forPoints {
+			action = punchcard.RefusedRedeem
+		}
+		return refused, keep(p, action, name, refused)
 	default:
 		bind(p, punchcard.Ref{Kind: punchcard.RefGrant, ID: grant.ID, Reward: name})
 	}

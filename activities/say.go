@@ -1,12 +1,13 @@
 package activities
 
 import (
+	"punchcard"
 	"punchcard/internal/whatsapp"
 	"punchcard/rules"
 )
 
 // sayWire is what a say step sends beside or around its text: media, buttons, a list, or nothing.
-func sayWire(s *rules.Step, text, language string, env *rules.Env) (whatsapp.Message, error) {
+func sayWire(s *rules.Step, text, language string, env *rules.Env, bound map[string]punchcard.Ref) (whatsapp.Message, error) {
 	fill := func(t rules.Text) (string, error) {
 		words, err := t.Render(language, env)
 		if err != nil {
@@ -24,7 +25,15 @@ func sayWire(s *rules.Step, text, language string, env *rules.Env) (whatsapp.Mes
 			if err != nil {
 				return whatsapp.Message{}, err
 			}
-			b.Buttons = append(b.Buttons, whatsapp.Button{ID: c.Reply, Title: title})
+			id := c.Reply
+			if c.Capture != "" {
+				ref := bound[c.Capture]
+				if ref.Kind != punchcard.RefGrant {
+					return whatsapp.Message{}, &notSent{ReasonParameterEmpty} // there is nothing that a tap could use
+				}
+				id = rules.PayloadCapture + ref.ID
+			}
+			b.Buttons = append(b.Buttons, whatsapp.Button{ID: id, Title: title})
 		}
 		return whatsapp.Message{Buttons: b}, nil
 	case s.List != nil:

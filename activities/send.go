@@ -512,13 +512,16 @@ func unworded(err error) error {
 }
 
 // carried is the grant whose values the step hands to its template, "" for none.
-func carried(p *fence.Pass) string {
+func carried(p *fence.Pass) string { return handed(p, func(string) bool { return true }) }
+
+// handed is the grant whose values the step hands to its template as one of some parameters, "" for none.
+func handed(p *fence.Pass, as func(param string) bool) string {
 	for name, ref := range p.Run.Bound {
 		if ref.Kind != punchcard.RefGrant {
 			continue
 		}
 		for _, param := range p.Step.With {
-			if param.Value.Reads(name) {
+			if as(param.Name) && param.Value.Reads(name) {
 				return ref.ID
 			}
 		}
@@ -541,17 +544,25 @@ func freeText(p *fence.Pass) (*draft, error) {
 		d.record.Language = p.Customer.Language
 		d.record.Text = env.Shown(func(env *rules.Env) (string, error) { return p.Step.Say.Render(p.Customer.Language, env) })
 		if menu := fence.MenuOf(p.Run.Entry); menu != nil {
-			return whatsapp.Message{List: wireList(text, menu)}, nil
+			return wireMenu(text, menu), nil
 		}
-		return sayWire(p.Step, text, p.Customer.Language, env)
+		return sayWire(p.Step, text, p.Customer.Language, env, p.Run.Bound)
 	}
 	return d, nil
 }
 
-func wireList(text string, menu *fence.Menu) *whatsapp.List {
+// wireMenu is a menu as a list, or, where no button opens it, as buttons.
+func wireMenu(text string, menu *fence.Menu) whatsapp.Message {
+	if menu.Button == "" {
+		b := &whatsapp.Buttons{Body: text}
+		for _, r := range menu.Rows {
+			b.Buttons = append(b.Buttons, whatsapp.Button{ID: r.ID, Title: r.Title})
+		}
+		return whatsapp.Message{Buttons: b}
+	}
 	l := &whatsapp.List{Body: text, Button: menu.Button, Sections: []whatsapp.Section{{}}}
 	for _, r := range menu.Rows {
 		l.Sections[0].Rows = append(l.Sections[0].Rows, whatsapp.Row{ID: r.ID, Title: r.Title, Description: r.Description})
 	}
-	return l
+	return whatsapp.Message{List: l}
 }

@@ -51,6 +51,9 @@ func template(p *fence.Pass) (*draft, error) {
 		if err != nil {
 			return whatsapp.Message{}, unworded(err)
 		}
+		if err := nameGrants(p, r); err != nil {
+			return whatsapp.Message{}, err
+		}
 		d.record.Language, d.record.Version = r.Language, r.Name
 		d.record.Text = env.Shown(func(env *rules.Env) (string, error) {
 			shown, err := render(env)
@@ -59,6 +62,29 @@ func template(p *fence.Pass) (*draft, error) {
 		return whatsapp.Message{Template: wireTemplate(r)}, nil
 	}
 	return d, nil
+}
+
+// nameGrants writes into the buttons that use a grant which one it is: that whose values the step hands over as the parameter that the
+// button names.
+func nameGrants(p *fence.Pass, r rules.Rendered) error {
+	all := [][]rules.Button{r.Buttons}
+	for _, c := range r.Cards {
+		all = append(all, c.Buttons)
+	}
+	for _, buttons := range all {
+		for i, b := range buttons {
+			param := b.CaptureParam()
+			if param == "" {
+				continue
+			}
+			grant := handed(p, func(name string) bool { return name == param })
+			if grant == "" {
+				return &notSent{ReasonParameterEmpty} // there is nothing that a tap could use
+			}
+			buttons[i].Payload = rules.PayloadCapture + grant
+		}
+	}
+	return nil
 }
 
 // templateRefusals are the answers to a send by which WhatsApp says that a template has another status than we know. Source:

@@ -31,10 +31,14 @@ type Dispatch interface {
 	Pause(ctx context.Context, journey, reason string) error
 	Resume(ctx context.Context, journey string) (int, error)
 	RequestRedemption(ctx context.Context, customer, reward, request string) (*punchcard.Redemption, error)
-	Capture(ctx context.Context, code string) (*punchcard.Grant, error)
 	GiveReward(ctx context.Context, given dispatch.Given) (*punchcard.Grant, error)
 	RevealCode(ctx context.Context, grant, by, reason string) (string, error)
 	OpenContent(ctx context.Context, token string) (string, error)
+	CancelRedemption(ctx context.Context, id string) (*punchcard.Redemption, error)
+	Capture(ctx context.Context, u dispatch.Use) (*dispatch.Captured, error)
+	ReverseCapture(ctx context.Context, id, by, reason, request string) (*dispatch.Captured, error)
+	LookUp(ctx context.Context, t dispatch.Till, code string) (*dispatch.Found, error)
+	Usable(ctx context.Context, customer, device string) ([]dispatch.Found, error)
 	Revoke(ctx context.Context, in dispatch.Revocation) (standings map[string]punchcard.ConsentState, changed bool, err error)
 	ImportConsents(ctx context.Context, file io.Reader, by string, dryRun bool, report func(dispatch.ImportLine) error) (dispatch.ImportTotals, error)
 	ExportConsents(ctx context.Context, customer string, to io.Writer) error

@@ -59,7 +59,7 @@ const (
 // request while the first is worked on by this process gets 409.
 //
 // The answer is stored just after what it answers, so a crash between the two, or two processes that get the same key at the
-// same moment, ask for the operation again. That is safe: a run and a redemption bear the hash of the key and body they were
+// same moment, ask for the operation again. That is safe: a run, a redemption and a capture bear the hash of the key and body they were
 // asked for with, and are found by it (see requestKey); an approval that was decided refuses to be decided again.
 func (s *server) once(table map[string]route) gin.HandlerFunc {
 	return func(c *gin.Context) {
@@ -147,7 +147,7 @@ func requestKey(ctx context.Context) string {
 // isDecision tells whether an answer is given again: it says what was done, or that it was decided not to.
 func isDecision(status int) bool {
 	switch status {
-	case http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
+	case http.StatusTooManyRequests, http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
 		return false
 	default:
 		return status < http.StatusInternalServerError

@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"math"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/gin-gonic/gin"
@@ -29,6 +32,8 @@ type Problem struct {
 	RunID       string `json:"run_id,omitempty" doc:"With reason live_run: the run that is live"`
 	WorkflowID  string `json:"workflow_id,omitempty" doc:"With reason live_run: its workflow"`
 	TemporalURL string `json:"temporal_url,omitempty" doc:"With reason live_run: where to see it"`
+
+	retryAfter time.Duration // with a status that says to come again
 }
 
 // Error is the detail.
@@ -46,6 +51,8 @@ func (p *Problem) GetHeaders() http.Header {
 	switch p.Status {
 	case http.StatusServiceUnavailable:
 		h.Set("Retry-After", retryAfter)
+	case http.StatusTooManyRequests:
+		h.Set("Retry-After", strconv.FormatInt(int64(math.Ceil(p.retryAfter.Seconds())), 10))
 	case http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", "Bearer")
 	}
@@ -67,6 +74,7 @@ var statusOf = map[punchcard.Code]int{
 	punchcard.CodeConflict:     http.StatusConflict,
 	punchcard.CodeGone:         http.StatusGone,
 	punchcard.CodeTooLarge:     http.StatusRequestEntityTooLarge,
+	punchcard.CodeTooMany:      http.StatusTooManyRequests,
 	punchcard.CodeUnavailable:  http.StatusServiceUnavailable,
 	punchcard.CodeInternal:     http.StatusInternalServerError,
 }
@@ -79,6 +87,7 @@ func newProblem(e *punchcard.Error) *Problem {
 	}
 	return &Problem{
 		Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: sentence(e), Code: e.Code, Reason: e.Reason, Field: e.Field,
+		retryAfter: e.RetryAfter,
 	}
 }
 

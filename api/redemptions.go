@@ -2,9 +2,9 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"punchcard"
@@ -17,10 +17,10 @@ var aboutRedemption = options{
 	example: `{"customer": "external:c-17", "reward": "free-coffee"}`,
 }
 
-var aboutCapture = options{
-	about: "Uses the reward that a code belongs to, once. 404: no reward has that code. 409: it was used before, or is not used at the till. " +
-		"410: it expired or was given back.",
-	example: `{"code": "COFFEE-7Q2K"}`,
+var aboutCancel = options{
+	idempotent: true,
+	about: "The run that serves it ends as cancelled, the points that were held are the customer's again, and its code is void. 409: it is over already; " +
+		"a use is taken back by /v1/captures/{id}/reverse.",
 }
 
 // maxCodesBody bounds what one request may bring, in bytes.
@@ -67,14 +67,13 @@ type redemptionView struct {
 	Code       string                     `json:"code" doc:"Its last characters: a code is worth money"`
 	Cost       int64                      `json:"cost" doc:"Points that are or were held for it"`
 	Value      float64                    `json:"value" doc:"In the program's currency"`
+	Left       float64                    `json:"left" doc:"What of the value is not used"`
 	ExpiresAt  *time.Time                 `json:"expires_at"`
 	CreatedAt  time.Time                  `json:"created_at"`
 	EndedAt    *time.Time                 `json:"ended_at"`
 }
 
-func (s *server) redemption(ctx context.Context, in *struct {
-	ID string `path:"id" maxLength:"100" doc:"Ours: rdm_…"`
-}) (*output[redemptionView], error) {
+func (s *server) redemption(ctx context.Context, in *redemptionPath) (*output[redemptionView], error) {
 	view := s.Store.View(ctx)
 	r, err := view.Redemption(in.ID)
 	if err != nil {
@@ -83,46 +82,86 @@ func (s *server) redemption(ctx context.Context, in *struct {
 	if r == nil {
 		return nil, punchcard.Errorf(punchcard.CodeNotFound, "there is no redemption with that id")
 	}
-	v := redemptionView{
-		ID: r.ID, CustomerID: r.CustomerID, Reward: r.Reward, Status: r.Status, Reason: r.Reason, RunID: r.RunID, GrantID: r.GrantID,
-		CreatedAt: r.CreatedAt, EndedAt: r.EndedAt,
-	}
-	if r.GrantID != "" {
-		g, err := view.Grant(r.GrantID)
-		if err != nil {
-			return nil, err
-		}
-		if g != nil {
-			v.Code, v.Cost, v.Value, v.ExpiresAt = g.Code, g.Cost, g.Value, g.ExpiresAt
-		}
+	v, err := viewRedemption(view, r)
+	if err != nil {
+		return nil, err
 	}
 	return answer(v), nil
 }
 
-type captureInput struct {
-	Body struct {
-		Code string `json:"code" doc:"As the customer shows it; case, spaces and hyphens do not matter"`
-	}
+type redemptionPath struct {
+	ID string `path:"id" maxLength:"100" doc:"Ours: rdm_…"`
 }
 
-type captured struct {
-	RedemptionID string                `json:"redemption_id" doc:"Empty for a reward that was not asked for with points"`
-	GrantID      string                `json:"grant_id"`
-	Reward       string                `json:"reward"`
-	Value        float64               `json:"value" doc:"In the program's currency"`
-	Status       punchcard.GrantStatus `json:"status" enum:"captured"`
-	CapturedAt   *time.Time            `json:"captured_at"`
+func viewRedemption(view *store.Tx, r *punchcard.Redemption) (redemptionView, error) {
+	v := redemptionView{
+		ID: r.ID, CustomerID: r.CustomerID, Reward: r.Reward, Status: r.Status, Reason: r.Reason, RunID: r.RunID, GrantID: r.GrantID,
+		CreatedAt: r.CreatedAt, EndedAt: r.EndedAt,
+	}
+	if r.GrantID == "" {
+		return v, nil
+	}
+	g, err := view.Grant(r.GrantID)
+	if err == nil && g != nil {
+		v.Code, v.Cost, v.Value, v.Left, v.ExpiresAt = g.Code, g.Cost, g.Value, g.Left().Float(), g.ExpiresAt
+	}
+	return v, err
 }
 
-func (s *server) capture(ctx context.Context, in *captureInput) (*output[captured], error) {
-	if strings.ContainsRune(in.Body.Code, 0) {
-		return nil, punchcard.Errorf(punchcard.CodeNotFound, "no reward has that code").Because("unknown_code")
-	}
-	g, err := s.Dispatch.Capture(ctx, in.Body.Code)
+type redemptionsInput struct {
+	Paging
+	Status   string `query:"status" enum:"requested,held,refused,captured,released" doc:"Only those that stand so"`
+	Customer string `query:"customer" maxLength:"300" doc:"Only this customer's: our id (cus_…), external: and your own id, or phone: and the number"`
+}
+
+func (s *server) redemptions(ctx context.Context, in *redemptionsInput) (*output[list[redemptionView]], error) {
+	customer, err := s.only(ctx, in.Customer)
 	if err != nil {
 		return nil, err
 	}
-	return answer(captured{g.RedemptionID, g.ID, g.Reward, g.Value, g.Status, g.EndedAt}), nil
+	after, err := in.afterID(punchcard.PrefixRedemption)
+	if err != nil {
+		return nil, err
+	}
+	view := s.Store.View(ctx)
+	rows, err := view.Redemptions(punchcard.RedemptionStatus(in.Status), customer, after, in.Limit+1)
+	if err != nil {
+		return nil, err
+	}
+	var failed error
+	body := paged(rows, in.Limit, func(r punchcard.Redemption) string { return r.ID }, func(r punchcard.Redemption) redemptionView {
+		v, err := viewRedemption(view, &r)
+		failed = errors.Join(failed, err)
+		return v
+	})
+	if failed != nil {
+		return nil, failed
+	}
+	return answer(body), nil
+}
+
+// only is the id of the customer that a list is narrowed to, "" for all.
+func (s *server) only(ctx context.Context, ref string) (string, error) {
+	if ref == "" {
+		return "", nil
+	}
+	c, err := s.resolve(ctx, ref)
+	if err != nil {
+		return "", err
+	}
+	return c.ID, nil
+}
+
+func (s *server) cancelRedemption(ctx context.Context, in *redemptionPath) (*output[redemptionView], error) {
+	r, err := s.Dispatch.CancelRedemption(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	v, err := viewRedemption(s.Store.View(ctx), r)
+	if err != nil {
+		return nil, err
+	}
+	return answer(v), nil
 }
 
 type codesInput struct {

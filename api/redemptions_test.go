@@ -77,9 +77,11 @@ func TestCapture(t *testing.T) {
 		_, err := tx.ReleaseGrant(void)
 		return err
 	})
+	used := b.post("/v1/redemptions/capture", `{"code": " good-1234 "}`).is(http.StatusOK)
 	require.Equal(t, map[string]any{
-		"redemption_id": "", "grant_id": good.ID, "reward": "free-coffee", "value": 4.5, "status": "captured", "captured_at": "2026-03-02T09:00:00Z",
-	}, b.post("/v1/redemptions/capture", `{"code": " good-1234 "}`).is(http.StatusOK))
+		"capture_id": used["capture_id"], "redemption_id": "", "grant_id": good.ID, "reward": "free-coffee", "value": 4.5, "amount": 4.5, "left": 0.0,
+		"status": "captured", "captured_at": "2026-03-02T09:00:00Z",
+	}, used)
 	for code, test := range map[string]struct {
 		status int
 		reason any

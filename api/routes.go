@@ -91,6 +91,8 @@ func (s *server) routes() []route {
 
 		{post, "/v1/redemptions", needsKey, "requestRedemption", tagRedemptions, "Ask for a reward with points", with(s, s.requestRedemption), aboutRedemption},
 		{get, "/v1/redemptions/{id}", needsKey, "getRedemption", tagRedemptions, "Look at a redemption", with(s, s.redemption), options{}},
+		{get, "/v1/redemptions", needsKey, "listRedemptions", tagRedemptions, "List redemptions, newest first", with(s, s.redemptions), options{}},
+		{post, "/v1/redemptions/{id}/cancel", needsKey, "cancelRedemption", tagRedemptions, "Give a redemption up", with(s, s.cancelRedemption), aboutCancel},
 		{post, "/v1/redemptions/capture", needsKey, "captureCode", tagRedemptions, "Use a code at the till", with(s, s.capture), aboutCapture},
 		{get, "/v1/rewards", needsKey, "listRewards", tagRewards, "List the catalog, and how much of it is given", with(s, s.rewards), options{}},
 		{get, "/v1/rewards/{reward}", needsKey, "getReward", tagRewards, "Look at a reward", with(s, s.reward), options{}},
@@ -100,6 +102,10 @@ func (s *server) routes() []route {
 		{post, "/v1/rewards/{reward}/codes", needsKey, "addCodes", tagRewards, "Add codes to a reward's pool", with(s, s.addCodes), aboutCodes},
 		{post, "/v1/rewards/{reward}/codes/uploads", needsKey, "uploadCodes", tagRewards, "Add a file of codes to a reward's pool", with(s, s.uploadCodes), aboutUpload},
 		{get, "/v1/rewards/{reward}/codes/uploads/{upload}", needsKey, "getCodeUpload", tagRewards, "Look at how far an upload is", with(s, s.codeUpload), options{}},
+		{post, "/v1/redemptions/lookup", needsKey, "lookUpCode", tagRedemptions, "Look at a code at the till", with(s, s.lookup), aboutLookup},
+		{post, "/v1/redemptions/usable", needsKey, "listUsableRewards", tagRedemptions, "Look at what a customer at the till can use", with(s, s.usable), aboutUsable},
+		{post, "/v1/captures/{id}/reverse", needsKey, "reverseCapture", tagRedemptions, "Take a use back", with(s, s.reverseCapture), aboutReverse},
+		{get, "/v1/refusals", needsKey, "listRefusals", tagRedemptions, "List what rules have refused, newest first", with(s, s.refusals), aboutRefusals},
 
 		{get, "/v1/approvals", needsKey, "listApprovals", tagApprovals, "List questions to a person, oldest first", with(s, s.approvals), options{}},
 		{post, "/v1/approvals/{id}", needsKey, "decideApproval", tagApprovals, "Decide one", with(s, s.decide), aboutDecision},

@@ -32,6 +32,9 @@ var BuiltinEvents = map[string]Schema{
 	punchcard.EventRedemptionCaptured: {fields: []Field{
 		fieldOf("redemption_id", TypeString), fieldOf("reward", TypeString), optional(fieldOf("value", TypeMoney)),
 	}},
+	punchcard.EventRewardExpired: {fields: []Field{
+		fieldOf("grant_id", TypeString), fieldOf("reward", TypeString), optional(fieldOf("redemption_id", TypeString)), optional(fieldOf("value", TypeMoney)),
+	}},
 	punchcard.EventScheduleDue: {fields: []Field{fieldOf("date", TypeDate)}},
 	punchcard.EventAdClicked: {fields: []Field{
 		fieldOf("source_id", TypeString), optional(fieldOf("source_type", TypeString)), optional(fieldOf("source_url", TypeString)),

@@ -100,6 +100,25 @@ var callGrammar = keys(
 	may("timeout", aDuration, "How long an answer may take, at most 30s; 5s unless said otherwise"),
 )
 
+var fraudLimitGrammar = keys(
+	must("of", enum(words(LimitRedemptions, LimitCaptures)...), "What is counted: rewards asked for with points, or uses at a till and by a tap"),
+	must("by", enum(words(LimitByCustomer, LimitByDevice, LimitByProgram)...), "Whose are counted together: one customer's, one till's, or all"),
+	must("at_most", atLeast(1), "How many"),
+	must("within", aDuration, "In which time"),
+)
+
+var guessesGrammar = keys(
+	must("at_most", atLeast(1), "How many unknown codes a till may ask for; an API key as a whole ten times as many"),
+	must("within", aDuration, "In which time, by the machine's clock"),
+)
+
+var fraudGrammar = keys(
+	may("min_age", aDuration, "How long a customer must be known before they can redeem points"),
+	may("limits", listOf(aMapOf(fraudLimitGrammar)), "How much is used how fast"),
+	may("guesses", aMapOf(guessesGrammar), "When trying out codes is stopped: 10 within 10m unless said otherwise"),
+	may("reverse_within", aDuration, "How long a use can be taken back; 1d unless said otherwise"),
+)
+
 var programGrammar = keys(
 	must("program", aWord, "The program's name"),
 	must("business", aWord, "The business's name, as every opt-in request says it"),
@@ -125,6 +144,7 @@ var programGrammar = keys(
 	may("calls", mapOf(aMapOf(callGrammar)), "Other systems that steps may ask"),
 	may("points", aMapOf(pointsGrammar), "How points are earned and expire"),
 	may("tiers", aMapOf(tiersGrammar), "Levels by points"),
+	may("fraud", aMapOf(fraudGrammar), "Rules against misuse of rewards"),
 	may("milestones", listOf(aMapOf(milestoneGrammar)), "Numbers that raise milestone.reached when they are crossed"),
 )
 
@@ -160,13 +180,17 @@ var rewardGrammar = keys(
 	may("per_customer", either(atLeast(1), aMapOf(perCustomerGrammar)), "How often one customer gets it"),
 	may("at_most", atLeast(1), "How many in all"),
 	may("within", aDuration, "at_most: in which time"),
-	may("captured_by", aWord, "What uses it: till, delivery, or an event that carries its code"),
+	may("min_age", aDuration, "How long a customer must be known before they can redeem it, in place of fraud's min_age"),
+	may("partial", aBool, "kind gift_card, captured_by till: its value may be used in parts"),
+	may("captured_by", aWord, "What uses it: till, tap, delivery, or an event that carries its code"),
 )
 
 var rewardsGrammar = keys(must("rewards", mapOf(aMapOf(rewardGrammar)), "The catalog"))
 
 var templateButtonGrammar = keys(
 	may("reply", aName, "The keyword that a tap says"),
+	may("redeem", aName, "The reward that a tap asks for"),
+	may("capture", aName, "The value of the text whose reward a tap uses: code"),
 	may("url", aText, "The address that a tap opens; one value may end it"),
 	may("phone", aWord, "The number that a tap calls: +4570123456"),
 	may("title", aText, "What the button shows"),

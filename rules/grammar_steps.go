@@ -55,7 +55,9 @@ var locationGrammar = keys(
 )
 
 var choiceGrammar = keys(
-	must("reply", aName, "The keyword that a tap says"),
+	may("reply", aName, "The keyword that a tap says"),
+	may("redeem", aName, "The reward that a tap asks for"),
+	may("capture", aName, "What a step has given by `as`, and a tap uses"),
 	may("title", aText, "What the button shows; the keyword's first word unless said otherwise"),
 )
 

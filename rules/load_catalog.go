@@ -65,6 +65,17 @@ func (c *checker) reward(name string, n *node) *Reward {
 	if v := n.get("captured_by"); v != nil {
 		r.CapturedBy = c.capturedBy(v)
 	}
+	if v := n.get("min_age"); v != nil {
+		r.MinAge = c.duration(v)
+		if n.get("cost") == nil {
+			c.at(n.key("min_age"), "min_age is for a reward with a cost: what the program gives, it gives by its own rules")
+		}
+	}
+	if v := n.get("partial"); v != nil {
+		if r.Partial = c.boolean(v); r.Partial && (r.Kind != RewardGiftCard || r.CapturedBy != punchcard.CapturedByTill || r.Value == 0) {
+			c.at(n.key("partial"), "only a gift_card with a value, captured_by till, is used in parts")
+		}
+	}
 	return r
 }
 
@@ -170,12 +181,13 @@ func (c *checker) capturedBy(n *node) string {
 	if !c.is(n, scalar) {
 		return ""
 	}
-	if n.value == "till" || n.value == "delivery" {
+	ways := []string{punchcard.CapturedByTill, punchcard.CapturedByTap, punchcard.CapturedByDelivery}
+	if slices.Contains(ways, n.value) {
 		return n.value
 	}
-	names := append(c.prog.eventNames(), "till", "delivery")
+	names := append(c.prog.eventNames(), ways...)
 	if !slices.Contains(names, n.value) {
-		c.suggest(n, nearest(n.value, names), "captured_by is till, delivery or an event, not %q", n.value)
+		c.suggest(n, nearest(n.value, names), "captured_by is till, tap, delivery or an event, not %q", n.value)
 		return ""
 	}
 	if s, _ := c.prog.Schema(n.value); len(s.CodeFields()) == 0 {

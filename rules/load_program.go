@@ -46,6 +46,7 @@ func (c *checker) program(n *node) {
 	c.points(n.get("points"))
 	c.reversible(n.get("referral"))
 	c.tiers(n.get("tiers"))
+	c.fraud(n.get("fraud"))
 	c.milestones(n.get("milestones"))
 }
 

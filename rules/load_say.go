@@ -27,7 +27,7 @@ func (x *journeyCheck) say(n, value *node, id, next string, f frame) {
 	buttons, menu := n.get("buttons"), n.get("list")
 	if buttons != nil {
 		limit = maxInteractiveBody
-		step.Buttons = x.choices(buttons)
+		step.Buttons = x.choices(buttons, f)
 		if n.get("location") != nil {
 			x.at(n.key("buttons"), "WhatsApp shows no buttons under a location")
 		}
@@ -123,7 +123,7 @@ func (c *checker) degrees(n *node, most float64) float64 {
 }
 
 // choices reads the buttons of a message.
-func (x *journeyCheck) choices(n *node) []Choice {
+func (x *journeyCheck) choices(n *node, f frame) []Choice {
 	var choices []Choice
 	items := x.items(n)
 	if len(items) > maxChoices {
@@ -134,27 +134,51 @@ func (x *journeyCheck) choices(n *node) []Choice {
 		x.at(n, "at least one button is expected")
 	}
 	for _, item := range items {
-		if !x.open(item, choiceGrammar) {
-			continue
+		if x.open(item, choiceGrammar) {
+			choices = append(choices, x.choice(item, f, choices))
 		}
-		reply := item.get("reply")
-		c := Choice{Reply: x.known(reply, "keyword", x.keywordNames())}
-		if title := item.get("title"); title != nil {
-			c.Title = x.short(title, maxButtonTitle, "a button")
-		} else if said := x.words(c.Reply); len(said) > 0 {
-			c.Title = Text{fallback: x.prog.Language, wordings: []wording{
-				{language: x.prog.Language, segments: []segment{{literal: said[0]}}},
-			}}
-			x.buttonTitle(reply, said[0])
-		}
-		for _, other := range choices {
-			if other.Reply == c.Reply && c.Reply != "" {
-				x.at(reply, "two buttons say %s", c.Reply)
-			}
-		}
-		choices = append(choices, c)
 	}
 	return choices
+}
+
+// choice reads one button; the others stand before it.
+func (x *journeyCheck) choice(item *node, f frame, others []Choice) Choice {
+	var c Choice
+	title := item.get("title")
+	var does []*node
+	for _, key := range []string{"reply", "redeem", "capture"} {
+		if v := item.get(key); v != nil {
+			does = append(does, v)
+		}
+	}
+	if len(does) != 1 {
+		x.at(item, "a button is one of reply, redeem and capture")
+		return c
+	}
+	switch {
+	case item.get("redeem") != nil:
+		c.Reply = x.redeems(does[0])
+	case item.get("capture") != nil:
+		c.Capture = x.granted(does[0], f, "only what reward or redeem gives can be used", KindReward, KindRedeem)
+	default:
+		c.Reply = x.known(does[0], "keyword", x.keywordNames())
+	}
+	if title != nil {
+		c.Title = x.short(title, maxButtonTitle, "a button")
+	} else if item.get("reply") == nil {
+		x.need(item, "title")
+	} else if said := x.words(c.Reply); len(said) > 0 {
+		c.Title = Text{fallback: x.prog.Language, wordings: []wording{
+			{language: x.prog.Language, segments: []segment{{literal: said[0]}}},
+		}}
+		x.buttonTitle(does[0], said[0])
+	}
+	for _, other := range others {
+		if other.Reply == c.Reply && other.Capture == c.Capture && c.Reply+c.Capture != "" {
+			x.at(does[0], "two buttons say %s", c.Reply+c.Capture)
+		}
+	}
+	return c
 }
 
 // short reads a text of few characters in which nothing of the customer's is filled in.

@@ -398,7 +398,7 @@ func (c *checker) buttons(n *node, t *Template, sc scope) []templateButton {
 }
 
 // buttonKinds are the keys that say what a button does.
-var buttonKinds = []string{"reply", "url", "phone", "copy_code"}
+var buttonKinds = []string{"reply", "redeem", "capture", "url", "phone", "copy_code"}
 
 // button reads one button; one whose kind cannot be told has none.
 func (c *checker) button(item *node, t *Template, sc scope) templateButton {
@@ -426,6 +426,17 @@ func (c *checker) button(item *node, t *Template, sc scope) templateButton {
 			}}
 			c.templateButton(value, words[0])
 		}
+	case "redeem":
+		b.kind, b.keyword = ButtonQuickReply, c.redeems(value)
+		c.need(item, "title")
+	case "capture":
+		b.kind = ButtonQuickReply
+		if c.is(value, scalar) {
+			if b.keyword = PayloadCapture + value.value; !slices.Contains(t.params, value.value) {
+				c.suggest(value, nearest(value.value, t.params), "the text has no value %q, by which the reward could be told", value.value)
+			}
+		}
+		c.need(item, "title")
 	case "url":
 		b.kind, b.url = ButtonURL, c.link(value, t, sc)
 		c.need(item, "title")

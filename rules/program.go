@@ -37,6 +37,7 @@ type Program struct {
 	Grace      time.Duration // how long points live that a hold gives back after their time
 	Tiers      *Tiers        // nil: none
 	Milestones []Milestone
+	Fraud      Fraud
 
 	Rewards   map[string]*Reward
 	Templates map[string]*Template
@@ -245,8 +246,10 @@ type Reward struct {
 	Stock             int     // grants over all customers, for good; 0: no limit
 	Budget            float64 // what the grants within BudgetWithin (0: for good) may be worth; 0: no limit
 	BudgetWithin      time.Duration
-	// CapturedBy is what uses the grant: "till" (the API's capture), "delivery" (the message that carries it is delivered), or
-	// the name of an event that carries its code in a property of type code.
+	MinAge            time.Duration // how long a customer must be known before they can redeem it; 0: what Fraud says
+	Partial           bool          // its value may be used in parts
+	// CapturedBy is what uses the grant: "till" (the API's capture), "tap" (the customer's, on a button), "delivery" (the message that
+	// carries it is delivered), or the name of an event that carries its code in a property of type code.
 	CapturedBy string
 }
 

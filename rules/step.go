@@ -114,10 +114,11 @@ type Location struct {
 	Name, Address       Text
 }
 
-// Choice is a button under a message: who taps it says the keyword.
+// Choice is a button under a message: who taps it says the keyword, asks for a reward, or uses one.
 type Choice struct {
-	Reply string // the keyword
-	Title Text
+	Reply   string // the keyword, or PayloadRedeem and a reward; "" for one that uses a grant
+	Capture string // the `as` of the grant that a tap uses; "" for any other
+	Title   Text
 }
 
 // Menu is a list from which the customer picks one row.

@@ -182,7 +182,7 @@ func (s *scene) do(input, where string) {
 		name, properties, _ := strings.Cut(strings.TrimPrefix(input, "her friend "), " ")
 		s.eventOf(friend, name, object(s.t, properties, where))
 	case strings.HasPrefix(input, "the till takes"):
-		_, err = s.Dispatch.Capture(s.ctx, s.codes[len(s.codes)-1])
+		_, err = s.Dispatch.Capture(s.ctx, dispatch.Use{Code: s.codes[len(s.codes)-1]})
 	case strings.HasPrefix(input, "has no "):
 		err = s.Store.Update(s.ctx, func(tx *store.Tx) error {
 			c, err := tx.LockCustomer(s.id)

@@ -111,7 +111,7 @@ func (d *Dispatcher) OpenContent(ctx context.Context, token string) (string, err
 	switch {
 	case grant.Status == punchcard.GrantReleased:
 		return "", punchcard.Errorf(punchcard.CodeGone, "This link is no longer valid.").Because("released")
-	case expired(grant, view.Now):
+	case grant.Expired(view.Now):
 		return "", punchcard.Errorf(punchcard.CodeGone, "This link has expired.").Because("expired")
 	}
 	program, err := d.fence.Catalog.Program(ctx, grant.Version)

@@ -126,7 +126,7 @@ func TestEventsWithNUL(t *testing.T) {
 		for what, err := range map[string]error{
 			"start":  second(b.d.StartRun(b.ctx, "abandoned-cart", c.ID, cart, "")),
 			"redeem": second(b.d.RequestRedemption(b.ctx, c.ID, "free-coffee\x00", "")),
-			"code":   second(b.d.Capture(b.ctx, "A\x00B")),
+			"code":   second(b.d.Capture(b.ctx, dispatch.Use{Code: "A\x00B"})),
 			"by":     second(b.d.Decide(b.ctx, "apr", true, "a\x00", "")),
 			"note":   second(b.d.Decide(b.ctx, "apr", true, "a", "\x00")),
 			"pause":  b.d.Pause(b.ctx, "abandoned-cart", "\x00"),

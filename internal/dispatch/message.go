@@ -17,6 +17,7 @@ const (
 	keywordNo     = "no"
 	keywordRedeem = "redeem"
 	keywordTopics = "topics"
+	keywordCancel = "cancel"
 
 	answerOther = "other"
 )
@@ -27,9 +28,6 @@ const (
 	propPayload = "payload" // what a button or a row sends back
 	propLink    = "link"    // the link that the customer followed
 )
-
-// redeemPayload begins the payload of a row in the menu of rewards.
-const redeemPayload = "redeem:"
 
 // message finds what an inbound message is for, in this order: a stop; the run whose question it presses a button of or
 // quotes; JOIN for an open opt-in; other keywords; the newest open ask; else the fallback.
@@ -58,8 +56,8 @@ func (r *routing) message() error {
 	if err := r.clickedAd(m); err != nil {
 		return err
 	}
-	if reward, ok := strings.CutPrefix(payload, redeemPayload); ok {
-		return r.chose(reward)
+	if done, err := r.tapped(payload); err != nil || done {
+		return err
 	}
 	asks, err := r.openAsks()
 	if err != nil {
@@ -113,6 +111,20 @@ func (r *routing) message() error {
 		}
 	}
 	return r.fallback(m)
+}
+
+// tapped does what a tap on a button or a row of ours asks for: a reward, its use, or to give one up. It answers false for any other.
+func (r *routing) tapped(payload string) (bool, error) {
+	if reward, ok := strings.CutPrefix(payload, rules.PayloadRedeem); ok {
+		return true, r.chose(reward)
+	}
+	if grant, ok := strings.CutPrefix(payload, rules.PayloadCapture); ok {
+		return true, r.tapsCapture(grant)
+	}
+	if redemption, ok := strings.CutPrefix(payload, cancelPayload); ok {
+		return true, r.choseCancel(redemption)
+	}
+	return false, nil
 }
 
 // stops hears what else is a stop than the word alone: a row of the list of topics, or the word and a topic. A stop of something
@@ -229,6 +241,8 @@ func (r *routing) keyword(word string, m *punchcard.Message, link *rules.Link) e
 		return r.offerMenu()
 	case keywordTopics:
 		return r.offerStops()
+	case keywordCancel:
+		return r.saidCancel()
 	default:
 		return nil
 	}

@@ -30,6 +30,9 @@ func (r *routing) offerMenu() error {
 			continue
 		}
 		refused, err := fence.Wish{Tx: r.tx, Reward: reward, Customer: r.customer, Env: r.env}.Refused()
+		if err == nil && refused == "" {
+			refused, err = fence.RefusesRedemption(r.tx, r.policy.Program, reward, r.customer, false)
+		}
 		if err != nil {
 			return err
 		}
@@ -55,11 +58,8 @@ func (r *routing) offerMenu() error {
 			}
 			continue
 		}
-		if t := []rune(title); len(t) > maxRowTitle {
-			title = string(t[:maxRowTitle-1]) + "…"
-		}
 		cost := strings.ReplaceAll(inLanguage(rowCost, r.customer.Language, r.policy.Language), "{cost}", strconv.FormatInt(reward.Cost, 10))
-		menu.Rows = append(menu.Rows, fence.MenuRow{ID: redeemPayload + reward.Name, Title: title, Description: cost})
+		menu.Rows = append(menu.Rows, fence.MenuRow{ID: rules.PayloadRedeem + reward.Name, Title: shortened(title, maxRowTitle), Description: cost})
 	}
 	return r.reply(replyMenu, menu)
 }
@@ -72,6 +72,25 @@ func (r *routing) chose(reward string) error {
 	_, err := requestRedemption(r.tx, r.customer.ID, reward, "", r.event.Depth)
 	return err
 }
+
+// wishOver tells whether the event asks for a reward by a redemption that has ended meanwhile, or that no journey takes up, which ends it.
+func (r *routing) wishOver() (bool, error) {
+	if r.event.Name != punchcard.EventRedemptionRequested {
+		return false, nil
+	}
+	id, _ := r.event.Properties["redemption_id"].(string)
+	wish, err := r.tx.Redemption(id)
+	if err != nil || wish == nil {
+		return false, err
+	}
+	if wish.EndedAt == nil && len(r.policy.Entering(r.event.Name)) == 0 {
+		return true, r.tx.EndRedemption(wish.ID, wish.CustomerID, punchcard.RedemptionRefused, reasonNoJourney)
+	}
+	return wish.EndedAt != nil, nil
+}
+
+// reasonNoJourney is why a wish is refused that nothing in the program serves.
+const reasonNoJourney = "no_journey"
 
 // redeemable refuses a reward that cannot be had for points.
 func redeemable(p *rules.Program, name string) error {
@@ -110,7 +129,7 @@ func (d *Dispatcher) RequestRedemption(ctx context.Context, customer, reward, re
 		return nil, err
 	}
 	if len(policy.Entering(punchcard.EventRedemptionRequested)) == 0 {
-		return nil, punchcard.Errorf(punchcard.CodeConflict, "no journey of the program enters on %s", punchcard.EventRedemptionRequested).Because("no_journey")
+		return nil, punchcard.Errorf(punchcard.CodeConflict, "no journey of the program enters on %s", punchcard.EventRedemptionRequested).Because(reasonNoJourney)
 	}
 	var redemption *punchcard.Redemption
 	err = d.store.Update(ctx, func(tx *store.Tx) error {
@@ -132,50 +151,112 @@ func (d *Dispatcher) RequestRedemption(ctx context.Context, customer, reward, re
 	return redemption, nil
 }
 
-// capturedByTill is what a reward says whose grants are used by Capture.
-const capturedByTill = "till"
-
-// Capture uses the grant that a code went to. The errors are CodeNotFound for a code that is none, CodeGone for one that is
-// released or expired, and CodeConflict for one that was captured before or is captured by something else.
-func (d *Dispatcher) Capture(ctx context.Context, code string) (*punchcard.Grant, error) {
-	code = punchcard.NormalizeCode(code)
-	if code == "" || len(code) > punchcard.MaxExternalID || !clean(code) {
-		return nil, punchcard.Errorf(punchcard.CodeInvalid, "give the code to capture").In("code")
-	}
-	found, err := d.store.View(ctx).GrantByCode(code)
+// CancelRedemption gives a redemption up in the customer's name: its run ends as cancelled, and what is held is the customer's again. The
+// errors are CodeNotFound for a redemption that is not there, and CodeConflict for one that has ended.
+func (d *Dispatcher) CancelRedemption(ctx context.Context, id string) (*punchcard.Redemption, error) {
+	found, err := d.store.View(ctx).Redemption(id)
 	if err != nil {
 		return nil, err
 	}
-	unknown := punchcard.Errorf(punchcard.CodeNotFound, "no reward has that code").Because("unknown_code")
 	if found == nil {
-		return nil, unknown
+		return nil, punchcard.Errorf(punchcard.CodeNotFound, "there is no redemption with that id")
 	}
-	var grant *punchcard.Grant
+	var r *punchcard.Redemption
 	err = d.store.Update(ctx, func(tx *store.Tx) error {
 		if _, err := tx.LockCustomer(found.CustomerID); err != nil {
 			return err
 		}
-		if grant, err = tx.Grant(found.ID); err != nil {
+		if r, err = tx.Redemption(id); err != nil {
 			return err
 		}
-		switch {
-		case grant == nil:
-			return unknown
-		case grant.Status == punchcard.GrantCaptured:
-			return punchcard.Errorf(punchcard.CodeConflict, "that code was used at %s", grant.EndedAt.Format("2006-01-02 15:04 MST")).Because("already_captured")
-		case grant.Status == punchcard.GrantReleased:
-			return punchcard.Errorf(punchcard.CodeGone, "that code is void: its reward was given back").Because("released")
-		case expired(grant, tx.Now):
-			return punchcard.Errorf(punchcard.CodeGone, "that code expired at %s", grant.ExpiresAt.Format("2006-01-02 15:04 MST")).Because("expired")
-		case grant.CapturedBy != "" && grant.CapturedBy != capturedByTill:
-			return punchcard.Errorf(punchcard.CodeConflict, "that code is not used at the till but by %s", grant.CapturedBy).Because("not_at_till")
+		cancelled, err := fence.CancelRedemption(tx, r)
+		if err != nil {
+			return err
 		}
-		_, err := fence.Capture(tx, grant, -1)
+		if !cancelled {
+			return punchcard.Errorf(punchcard.CodeConflict, "it is over already: %s", r.Status).Because("redemption_" + string(r.Status))
+		}
+		r, err = tx.Redemption(id)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	d.events.ring()
-	return grant, nil
+	d.outbox.ring()
+	return r, nil
+}
+
+// cancelPayload begins the payload of a row in the list of redemptions that can be given up.
+const cancelPayload = "cancel:"
+
+// saidCancel gives up the customer's open redemption. Of several, it asks which.
+func (r *routing) saidCancel() error {
+	open, err := r.tx.OpenRedemptions(r.customer.ID, maxRows)
+	if err != nil {
+		return err
+	}
+	switch len(open) {
+	case 0:
+		return r.reply(replyNoCancel, nil)
+	case 1:
+		return r.cancel(&open[0])
+	}
+	menu := &fence.Menu{Button: inLanguage(menuButton, r.customer.Language, r.policy.Language)}
+	for _, o := range open {
+		title, err := r.titleOf(o.Reward)
+		if err != nil {
+			return err
+		}
+		menu.Rows = append(menu.Rows, fence.MenuRow{ID: cancelPayload + o.ID, Title: shortened(title, maxRowTitle)})
+	}
+	return r.reply(replyCancel, menu)
+}
+
+// choseCancel gives up the redemption of the row that the customer chose.
+func (r *routing) choseCancel(id string) error {
+	o, err := r.tx.Redemption(id)
+	if err != nil {
+		return err
+	}
+	if o == nil || o.CustomerID != r.customer.ID || o.EndedAt != nil {
+		return r.reply(replyNoCancel, nil)
+	}
+	return r.cancel(o)
+}
+
+func (r *routing) cancel(o *punchcard.Redemption) error {
+	if _, err := fence.CancelRedemption(r.tx, o); err != nil {
+		return err
+	}
+	title, err := r.titleOf(o.Reward)
+	if err != nil {
+		return err
+	}
+	r.known = nil // the points are the customer's again
+	return r.reply(replyCancelled, nil, "{reward}", title)
+}
+
+// titleOf is what a customer calls a reward, or its name where that cannot be told.
+func (r *routing) titleOf(reward string) (string, error) {
+	item := r.policy.Rewards[reward]
+	if item == nil {
+		return reward, nil
+	}
+	env, err := r.env()
+	if err != nil {
+		return "", err
+	}
+	title, err := item.Title.Render(r.customer.Language, env)
+	if err != nil {
+		return reward, r.failed(err, "reward "+reward)
+	}
+	return title, nil
+}
+
+// shortened is a text in at most so many characters.
+func shortened(s string, most int) string {
+	if t := []rune(s); len(t) > most {
+		return string(t[:most-1]) + "…"
+	}
+	return s
 }

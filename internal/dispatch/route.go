@@ -8,7 +8,6 @@ import (
 	"maps"
 	"math"
 	"strings"
-	"time"
 
 	"punchcard"
 	"punchcard/internal/fence"
@@ -72,6 +71,9 @@ func (r *routing) route() error {
 		return err
 	}
 	if err := r.optIn(); err != nil {
+		return err
+	}
+	if over, err := r.wishOver(); err != nil || over {
 		return err
 	}
 	return r.match()
@@ -192,18 +194,32 @@ func (r *routing) useCodes() error {
 		if err != nil {
 			return err
 		}
-		if grant == nil || grant.CustomerID != r.customer.ID || grant.CapturedBy != r.event.Name || expired(grant, r.event.OccurredAt) {
-			continue
+		if grant == nil || grant.CapturedBy != r.event.Name {
+			continue // it is somebody else's code, or used elsewhere
 		}
-		if _, err := fence.Capture(r.tx, grant, r.event.Depth); err != nil {
+		reason := ""
+		switch {
+		case grant.CustomerID != r.customer.ID:
+			reason = refusedMismatch
+		case grant.Status == punchcard.GrantCaptured:
+			reason = refusedCaptured
+		case grant.Status == punchcard.GrantReleased:
+			reason = endedAs(grant)
+		case grant.Expired(r.event.OccurredAt):
+			reason = punchcard.ReasonExpired
+		}
+		if reason != "" {
+			err = r.tx.AddRefusal(punchcard.Refusal{
+				CustomerID: r.customer.ID, Reward: grant.Reward, GrantID: grant.ID, Action: punchcard.RefusedCapture, Reason: reason,
+			})
+		} else {
+			_, err = fence.Capture(r.tx, grant, &punchcard.Capture{By: r.event.Name, OrderRef: r.event.ID}, r.event.Depth)
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func expired(g *punchcard.Grant, at time.Time) bool {
-	return g.ExpiresAt != nil && !g.ExpiresAt.After(at)
 }
 
 // env is what today's expressions see of this event.

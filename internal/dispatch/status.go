@@ -213,18 +213,15 @@ func timeOf(m *punchcard.Message, s punchcard.MessageStatus) **time.Time {
 	}
 }
 
-// capturedByDelivery is what a reward says whose grants are used when the message that carries them arrives.
-const capturedByDelivery = "delivery"
-
 // delivered uses the grant that a message carried, where arriving is what uses it.
 func delivered(tx *store.Tx, m *punchcard.Message) error {
 	if m.GrantID == "" || m.Status != punchcard.MessageDelivered && m.Status != punchcard.MessageRead {
 		return nil
 	}
 	g, err := tx.Grant(m.GrantID)
-	if err != nil || g == nil || g.CapturedBy != capturedByDelivery {
+	if err != nil || g == nil || g.CapturedBy != punchcard.CapturedByDelivery {
 		return err
 	}
-	_, err = fence.Capture(tx, g, -1)
+	_, err = fence.Capture(tx, g, &punchcard.Capture{By: punchcard.CapturedByDelivery, OrderRef: m.ID}, -1)
 	return err
 }

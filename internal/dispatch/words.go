@@ -14,6 +14,14 @@ const (
 	replyStopTopic = "stop_topic"
 	replyKeep      = "keep" // after a stop of everything, above the topics to keep
 	replyKept      = "kept"
+
+	replyNoCancel  = "no_cancel"    // there is nothing to give up
+	replyCancel    = "cancel_which" // above the redemptions to give up
+	replyCancelled = "cancelled"
+	replyConfirm   = "use_now"  // before a tap uses a reward
+	replyUsed      = "used_now" // after it: what the customer shows
+	replyNotUsed   = "not_used" // the customer thought better of it
+	replyCannotUse = "cannot_use"
 )
 
 var own = map[string]map[string]string{
@@ -41,6 +49,34 @@ var own = map[string]map[string]string{
 		"en": "You will still get this from {business}: {topics}. Write STOP to end it.",
 		"da": "Du får stadig dette fra {business}: {topics}. Skriv STOP for at stoppe.",
 	},
+	replyNoCancel: {
+		"en": "You have asked for no reward that could be cancelled.",
+		"da": "Du har ikke bedt om en belønning, der kan annulleres.",
+	},
+	replyCancel: {
+		"en": "Which one shall we cancel?",
+		"da": "Hvilken skal vi annullere?",
+	},
+	replyCancelled: {
+		"en": "{reward} is cancelled. You have {balance} points.",
+		"da": "{reward} er annulleret. Du har {balance} point.",
+	},
+	replyConfirm: {
+		"en": "Use {reward} now? Do this at the counter: it can be used once.",
+		"da": "Vil du bruge {reward} nu? Gør det ved disken: den kan bruges én gang.",
+	},
+	replyUsed: {
+		"en": "✅ {reward}\nUsed {time}. Show this to the staff.",
+		"da": "✅ {reward}\nBrugt {time}. Vis dette til personalet.",
+	},
+	replyNotUsed: {
+		"en": "{reward} is still yours.",
+		"da": "{reward} er stadig din.",
+	},
+	replyCannotUse: {
+		"en": "That cannot be used now: {reason}.",
+		"da": "Den kan ikke bruges nu: {reason}.",
+	},
 	replyMenu: {
 		"en": "You have {balance} points. What would you like?",
 		"da": "Du har {balance} point. Hvad kunne du tænke dig?",
@@ -56,6 +92,12 @@ var rowCost = map[string]string{"en": "{cost} points", "da": "{cost} point"}
 
 // menuButton is what opens the list of rewards.
 var menuButton = map[string]string{"en": "Rewards", "da": "Belønninger"}
+
+// useButton and keepButton are what a customer is asked before a tap uses a reward.
+var (
+	useButton  = map[string]string{"en": "Use now", "da": "Brug nu"}
+	keepButton = map[string]string{"en": "Not now", "da": "Ikke nu"}
+)
 
 // topicsButton is what opens the list of topics, and rowEverything its last row.
 var (

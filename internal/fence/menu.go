@@ -2,9 +2,9 @@ package fence
 
 import "encoding/json"
 
-// Menu is a list to choose from that a built-in reply offers under its text.
+// Menu is a list to choose from, or up to three buttons, that a built-in reply offers under its text.
 type Menu struct {
-	Button string    `json:"button"` // what opens the list
+	Button string    `json:"button"` // what opens the list; "": the rows are buttons
 	Rows   []MenuRow `json:"rows"`
 }
 

@@ -183,9 +183,13 @@ func Give(g Gift) (string, error) {
 		if points.Available < grant.Cost {
 			return store.ReasonNotEnoughPoints, nil
 		}
+		if code, err := RefusesRedemption(tx, g.Policy, reward, g.Customer, true); err != nil || code != "" {
+			return code, err
+		}
 	}
 	grant.ID, grant.CustomerID, grant.Reward = punchcard.NewID(punchcard.PrefixGrant), g.Customer.ID, reward.Name
 	grant.Version, grant.CapturedBy, grant.Value = g.Version, reward.CapturedBy, reward.Value
+	grant.Partial = reward.Partial
 	if reward.ValidFor > 0 {
 		expires := tx.Now.Add(reward.ValidFor)
 		grant.ExpiresAt = &expires

@@ -101,7 +101,7 @@ func End(tx *store.Tx, r *punchcard.Run, e Ending) error {
 		return err
 	}
 	for i := range grants {
-		if _, err := tx.ReleaseGrant(&grants[i]); err != nil {
+		if _, err := tx.GiveBack(&grants[i], e.Outcome); err != nil {
 			return err
 		}
 	}
@@ -126,15 +126,4 @@ func End(tx *store.Tx, r *punchcard.Run, e Ending) error {
 		return err
 	}
 	return Raise(tx, r.CustomerID, punchcard.EventRunEnded, map[string]any{"journey": r.Journey, "key": r.Key}, r.Depth)
-}
-
-// Capture uses a grant and raises that, when it was a redemption. It answers false when the grant is over already.
-func Capture(tx *store.Tx, g *punchcard.Grant, depth int) (bool, error) {
-	ok, err := tx.CaptureGrant(g)
-	if err != nil || !ok || g.RedemptionID == "" {
-		return ok, err
-	}
-	return true, Raise(tx, g.CustomerID, punchcard.EventRedemptionCaptured, map[string]any{
-		"redemption_id": g.RedemptionID, "reward": g.Reward, "value": g.Value,
-	}, depth)
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"punchcard"
+	"punchcard/internal/dispatch"
 	"punchcard/internal/store"
 )
 
@@ -282,14 +283,14 @@ func TestRedemption(t *testing.T) {
 			require.Equal(t, int64(150), b.points(anna).Available)
 			require.Equal(t, int64(250), b.points(anna).Held)
 			code := b.code(anna)
-			g, err := b.Dispatch.Capture(b.ctx, strings.ToLower(code[:4]+"-"+code[4:]))
+			g, err := b.Dispatch.Capture(b.ctx, dispatch.Use{Code: strings.ToLower(code[:4] + "-" + code[4:])})
 			require.NoError(t, err)
-			require.Equal(t, r.ID, g.RedemptionID)
+			require.Equal(t, r.ID, g.Grant.RedemptionID)
 			require.NoError(t, b.Settle(b.ctx))
 			require.Equal(t, []string{"redemption_thanks"}, b.messages(anna))
 			require.Contains(t, b.outcomes(anna), "redemption redeemed")
 			require.Equal(t, int64(0), b.points(anna).Held)
-			_, err = b.Dispatch.Capture(b.ctx, code)
+			_, err = b.Dispatch.Capture(b.ctx, dispatch.Use{Code: code})
 			require.Equal(t, punchcard.CodeConflict, punchcard.CodeOf(err))
 			require.Equal(t, "already_captured", punchcard.ReasonOf(err))
 		})
@@ -302,11 +303,11 @@ func TestRedemption(t *testing.T) {
 			require.Equal(t, []string{"reward_code", "redemption_expired"}, b.messages(anna))
 			require.Equal(t, int64(400), b.points(anna).Available)
 			shown := b.code(anna)
-			_, err = b.Dispatch.Capture(b.ctx, shown)
+			_, err = b.Dispatch.Capture(b.ctx, dispatch.Use{Code: shown})
 			require.Equal(t, punchcard.CodeGone, punchcard.CodeOf(err))
 			for _, free := range []string{"POOL1", "POOL2", "POOL3"} {
 				if free != shown {
-					_, err = b.Dispatch.Capture(b.ctx, free)
+					_, err = b.Dispatch.Capture(b.ctx, dispatch.Use{Code: free})
 					require.Equal(t, punchcard.CodeNotFound, punchcard.CodeOf(err), "a code of the pool is nobody's yet")
 				}
 			}
@@ -361,7 +362,7 @@ func TestRedemption(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, b.Settle(b.ctx))
 			b.says(anna, "stop")
-			_, err = b.Dispatch.Capture(b.ctx, b.code(anna))
+			_, err = b.Dispatch.Capture(b.ctx, dispatch.Use{Code: b.code(anna)})
 			require.NoError(t, err)
 			require.NoError(t, b.Settle(b.ctx))
 			require.Contains(t, b.outcomes(anna), "redemption redeemed")

@@ -53,9 +53,32 @@ func (w *World) Settle(ctx context.Context) error {
 	}
 }
 
-// passTime does the job of points to its end, and all that follows from it, where anything is due or the program is a new one. It
-// answers when something is due next.
+// passTime does the jobs of points and grants to their end, and all that follows from them, where anything is due or the program is a new
+// one. It answers when something is due next.
 func (w *World) passTime(ctx context.Context) (*time.Time, error) {
+	expires, err := w.passGrants(ctx)
+	if err != nil {
+		return nil, err
+	}
+	due, err := w.passPoints(ctx)
+	if err == nil && (due == nil || expires != nil && expires.Before(*due)) {
+		due = expires
+	}
+	return due, err
+}
+
+func (w *World) passGrants(ctx context.Context) (*time.Time, error) {
+	expires, err := w.Store.View(ctx).NextExpiry()
+	if err != nil || expires == nil || expires.After(w.Clock.Now()) {
+		return expires, err
+	}
+	if err := w.doJob(ctx, activities.JobGrants); err != nil {
+		return nil, err
+	}
+	return w.Store.View(ctx).NextExpiry()
+}
+
+func (w *World) passPoints(ctx context.Context) (*time.Time, error) {
 	policy, err := w.Fence.Catalog.Current(ctx)
 	if err != nil {
 		return nil, err

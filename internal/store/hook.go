@@ -149,15 +149,19 @@ func (b *book) tellPoints(entries []punchcard.LedgerEntry) {
 // tellEnd has hooks told that a grant is over.
 func (tx *Tx) tellEnd(g *punchcard.Grant) {
 	data := punchcard.RedemptionTold{
-		Type: punchcard.HookRedemptionReleased, RedemptionID: g.RedemptionID, GrantID: g.ID, Reward: g.Reward, Points: g.Cost, Value: g.Value,
+		Type: punchcard.HookRedemptionReleased, RedemptionID: g.RedemptionID, GrantID: g.ID, Reward: g.Reward, Points: g.Cost, Value: g.Left().Float(),
 	}
-	switch {
-	case g.Status == punchcard.GrantCaptured:
-		data.Type = punchcard.HookRedemptionCaptured
-	case g.ExpiresAt != nil && !g.ExpiresAt.After(tx.Now):
+	if g.Expired(tx.Now) {
 		data.Type = punchcard.HookRedemptionExpired
 	}
 	tx.Tell(g.CustomerID, data)
+}
+
+// tellUse has hooks told that a grant is used, the whole or a part.
+func (tx *Tx) tellUse(g *punchcard.Grant, amount punchcard.Amount) {
+	tx.Tell(g.CustomerID, punchcard.RedemptionTold{
+		Type: punchcard.HookRedemptionCaptured, RedemptionID: g.RedemptionID, GrantID: g.ID, Reward: g.Reward, Points: g.Cost, Value: amount.Float(),
+	})
 }
 
 // TellFailed has hooks told that a message has failed for good.

@@ -11,7 +11,7 @@ import (
 
 // mergedTables says, of every table that names customers, what a merge does with the rows of the one who was another.
 var mergedTables = map[string]string{
-	"identities": "moved", "events": "moved", "runs": "moved", "approvals": "moved", "grants": "moved", "redemptions": "moved",
+	"identities": "moved", "events": "moved", "runs": "moved", "approvals": "moved", "grants": "moved", "redemptions": "moved", "refusals": "moved",
 	"messages": "moved", "handoffs": "moved", "message_decisions": "moved",
 	"event_totals": "added", "event_days": "added", "milestones_reached": "united", "earnings": "united",
 	"waiting_entries": "the later of two for one place", "consent_states": "derived", "pending_customers": "stays: see Forward",

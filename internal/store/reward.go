@@ -97,20 +97,37 @@ func (tx *Tx) LockReward(reward string) error {
 	return err
 }
 
-// CaptureGrant uses a grant: the points held for it are spent. It answers false, and does nothing, when the grant is neither
-// held nor given. The customer is locked.
-func (tx *Tx) CaptureGrant(g *punchcard.Grant) (bool, error) {
-	return tx.endGrant(g, punchcard.LedgerCapture, punchcard.GrantCaptured, punchcard.RedemptionCaptured)
-}
-
 // ReleaseGrant gives a grant back: the points held for it are the customer's again, and its code is void. It answers false,
-// and does nothing, when the grant is neither held nor given. The customer is locked.
-func (tx *Tx) ReleaseGrant(g *punchcard.Grant) (bool, error) {
-	return tx.endGrant(g, punchcard.LedgerRelease, punchcard.GrantReleased, punchcard.RedemptionReleased)
+// and does nothing, when the grant is neither held nor given, or is used in part. The customer is locked.
+func (tx *Tx) ReleaseGrant(g *punchcard.Grant) (bool, error) { return tx.GiveBack(g, "") }
+
+// GiveBack is ReleaseGrant with the reason why.
+func (tx *Tx) GiveBack(g *punchcard.Grant, reason string) (bool, error) {
+	open, err := tx.openGrant(g)
+	if err != nil || !open || g.Used > 0 {
+		return false, err
+	}
+	g.Reason = reason
+	return true, tx.endGrant(g, punchcard.LedgerRelease, punchcard.GrantReleased, punchcard.RedemptionReleased)
 }
 
-func (tx *Tx) endGrant(g *punchcard.Grant, kind punchcard.LedgerKind, status punchcard.GrantStatus, redemption punchcard.RedemptionStatus) (bool, error) {
-	// Read again under the lock: what the caller has may have been read before it.
+// ExpireGrant ends a grant whose time is over: it is given back, and what is left of one that is used in part is lost. It answers
+// false, and does nothing, when the grant has ended or has time left. The customer is locked.
+func (tx *Tx) ExpireGrant(g *punchcard.Grant) (bool, error) {
+	open, err := tx.openGrant(g)
+	if err != nil || !open || !g.Expired(tx.Now) {
+		return false, err
+	}
+	g.Reason = punchcard.ReasonExpired
+	if g.Used > 0 {
+		return true, tx.endGrant(g, punchcard.LedgerCapture, punchcard.GrantCaptured, punchcard.RedemptionCaptured)
+	}
+	return true, tx.endGrant(g, punchcard.LedgerRelease, punchcard.GrantReleased, punchcard.RedemptionReleased)
+}
+
+// openGrant reads a grant again under a lock, since what the caller has may have been read before, and answers whether it is still
+// held or given.
+func (tx *Tx) openGrant(g *punchcard.Grant) (bool, error) {
 	now, err := one[punchcard.Grant](tx.db.Clauses(lock).Where("id = ?", g.ID))
 	if err != nil {
 		return false, err
@@ -119,22 +136,31 @@ func (tx *Tx) endGrant(g *punchcard.Grant, kind punchcard.LedgerKind, status pun
 		return false, fmt.Errorf("grant %s is gone", g.ID)
 	}
 	*g = *now
-	if g.Status != punchcard.GrantHeld && g.Status != punchcard.GrantGiven {
-		return false, nil
-	}
+	return g.Status == punchcard.GrantHeld || g.Status == punchcard.GrantGiven, nil
+}
+
+// endGrant ends a grant that openGrant has found open, its hold and its redemption.
+func (tx *Tx) endGrant(g *punchcard.Grant, kind punchcard.LedgerKind, status punchcard.GrantStatus, redemption punchcard.RedemptionStatus) error {
 	if err := tx.endHold(g, kind, status); err != nil {
-		return false, err
+		return err
 	}
 	g.Status, g.EndedAt = status, &tx.Now
 	if err := tx.db.Save(g).Error; err != nil {
-		return false, err
+		return err
 	}
-	tx.tellEnd(g)
+	if g.Reason != "" || status != punchcard.GrantCaptured {
+		tx.tellEnd(g)
+	}
+	return tx.endRedemption(g, redemption)
+}
+
+// endRedemption ends the redemption that a grant is of, if it is open.
+func (tx *Tx) endRedemption(g *punchcard.Grant, status punchcard.RedemptionStatus) error {
 	if g.RedemptionID == "" {
-		return true, nil
+		return nil
 	}
-	return true, tx.db.Model(&punchcard.Redemption{}).Where("id = ? AND ended_at IS NULL", g.RedemptionID).
-		Updates(map[string]any{"status": redemption, "ended_at": tx.Now}).Error
+	return tx.db.Model(&punchcard.Redemption{}).Where("id = ? AND ended_at IS NULL", g.RedemptionID).
+		Updates(map[string]any{"status": status, "reason": g.Reason, "ended_at": tx.Now}).Error
 }
 
 // AddRedemption stores a wish to use a reward.

@@ -1,0 +1,27 @@
+package rules
+
+import "strings"
+
+// What begins the payload of a button, or of a row, that is more than a keyword. A keyword has no colon.
+const (
+	PayloadRedeem  = "redeem:"  // and the reward's name: a tap asks for it
+	PayloadCapture = "capture:" // and the grant's id: a tap uses it. In a template, and before it is sent: the parameter whose grant it is
+)
+
+// CaptureParam is the parameter of a template whose grant a tap of the button uses; "" for a button that uses none.
+func (b Button) CaptureParam() string {
+	param, ok := strings.CutPrefix(b.Payload, PayloadCapture)
+	if !ok || b.Kind != ButtonQuickReply {
+		return ""
+	}
+	return param
+}
+
+// redeems reads the reward that a button asks for, as a payload.
+func (c *checker) redeems(n *node) string {
+	name := c.known(n, "reward", keysOf(c.rewards))
+	if r := c.prog.Rewards[name]; r != nil && r.Cost == 0 {
+		c.at(n, "%s has no cost: it cannot be asked for with points", name)
+	}
+	return PayloadRedeem + name
+}
