@@ -91,7 +91,7 @@ func (d *Dispatcher) Capture(ctx context.Context, u Use) (*Captured, error) {
 			refused = enough(g, amount)
 		}
 		if refused != nil {
-			return refusal(tx, g, u.Till, punchcard.RefusedCapture, refused.Reason)
+			return keepRefusal(tx, g, u.Till, punchcard.RefusedCapture, refused.Reason)
 		}
 		out = &Captured{g, &punchcard.Capture{
 			Amount: amount, By: punchcard.CapturedByTill, Device: u.Device, OrderRef: u.Order, Request: u.Request,
@@ -228,7 +228,7 @@ func guessing(left time.Duration) *punchcard.Error {
 	return e
 }
 
-func refusal(tx *store.Tx, g *punchcard.Grant, t Till, action punchcard.RefusedAction, reason string) error {
+func keepRefusal(tx *store.Tx, g *punchcard.Grant, t Till, action punchcard.RefusedAction, reason string) error {
 	return tx.AddRefusal(punchcard.Refusal{
 		CustomerID: g.CustomerID, Reward: g.Reward, GrantID: g.ID, Action: action, Reason: reason, Caller: t.Caller, Device: t.Device,
 	})
@@ -447,7 +447,7 @@ func (r *routing) tapsCapture(payload string) error {
 		return err
 	}
 	if refused != nil {
-		if err := refusal(r.tx, g, Till{}, punchcard.RefusedCapture, refused.Reason); err != nil {
+		if err := keepRefusal(r.tx, g, Till{}, punchcard.RefusedCapture, refused.Reason); err != nil {
 			return err
 		}
 		return say(refused.Reason)

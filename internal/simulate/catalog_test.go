@@ -102,7 +102,7 @@ rewards:
 		code := b.code(anna)
 		require.Regexp(t, `^BB-[A-Z2-9]{4}-[A-Z2-9]{4}$`, code)
 		require.True(t, punchcard.FitsFormat(code, "BB-????-????"))
-		_, err := b.Dispatch.Capture(b.ctx, code)
+		_, err := b.Dispatch.Capture(b.ctx, dispatch.Use{Code: code})
 		require.NoError(t, err, "a till takes it with its hyphens")
 
 		b.advance(30*24*time.Hour + time.Minute) // 23 December
