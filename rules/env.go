@@ -37,6 +37,7 @@ type Env struct {
 	// Secrets are the values in Bound that are the customer's alone, and what stands for each where others may read it. Expressions
 	// do not see it.
 	Secrets map[string]string
+	veiled  bool // what stands for the secrets is in their place: nothing of this is sent
 }
 
 // zone is the customer's time zone, or else the program's.

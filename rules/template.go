@@ -532,7 +532,7 @@ func fillButtons(written []templateButton, lang string, env *Env) ([]Button, err
 			if err != nil {
 				return nil, err
 			}
-			if buttons[i].Value = strings.TrimSpace(code); !codeForm.MatchString(buttons[i].Value) {
+			if buttons[i].Value = env.copied(strings.TrimSpace(code)); (env == nil || !env.veiled) && !codeForm.MatchString(buttons[i].Value) {
 				return nil, fmt.Errorf("%s:%d:%d: %w", b.code.Where.File, b.code.Where.Line, b.code.Where.Column, ErrCodeForm)
 			}
 		case ButtonURL:

@@ -11,6 +11,7 @@ func (e *Env) Veiled() *Env {
 		return e
 	}
 	veiled := *e
+	veiled.veiled = true
 	veiled.Bound = make(map[string]map[string]any, len(e.Bound))
 	for name, values := range e.Bound {
 		shown := make(map[string]any, len(values))
@@ -25,6 +26,18 @@ func (e *Env) Veiled() *Env {
 		veiled.Bound[name] = shown
 	}
 	return &veiled
+}
+
+// copied is a code as WhatsApp's button copies it: it takes letters and digits only, and no till minds that our own codes' hyphens are
+// gone.
+func (e *Env) copied(code string) string {
+	if e == nil {
+		return code
+	}
+	if _, ours := e.Secrets[code]; ours {
+		return strings.ReplaceAll(code, "-", "")
+	}
+	return code
 }
 
 // Veil hides the secrets that stand in a text.
