@@ -120,7 +120,7 @@ func TestCustomerLists(t *testing.T) {
 			}
 		}
 		if err := tx.AddConsent(&punchcard.ConsentEntry{
-			CustomerID: id, Topic: "offers", Standing: punchcard.StandingGranted, Source: "reply", Wording: "Hi Ida", WordingLanguage: "da", WordingVersion: "v1",
+			CustomerID: id, Topic: "offers", Standing: punchcard.StandingGranted, Source: "reply", Channel: punchcard.ChannelWhatsApp, Wording: "Hi Ida", WordingLanguage: "da", WordingVersion: "v1",
 			MessageID: "msg_1", ReplyID: "wamid.1", RunID: run,
 		}); err != nil {
 			return err
@@ -148,7 +148,8 @@ func TestCustomerLists(t *testing.T) {
 	last := log[3].(map[string]any)
 	delete(last, "id")
 	require.Equal(t, map[string]any{
-		"topic": "offers", "standing": "granted", "at": "2026-03-02T09:00:00Z", "source": "reply", "wording": "Hi Ida", "wording_language": "da",
+		"topic": "offers", "standing": "granted", "at": "2026-03-02T09:00:00Z", "occurred_at": "2026-03-02T09:00:00Z", "source": "reply",
+		"channel": "whatsapp", "recorded_by": "", "reference": "", "everything": false, "erased_at": nil, "wording": "Hi Ida", "wording_language": "da",
 		"wording_version": "v1", "message_id": "msg_1", "reply_id": "wamid.1", "event_id": "", "run_id": run,
 	}, last)
 	page := b.get("/v1/customers/external:c-17/consents?limit=3").is(http.StatusOK)
