@@ -89,11 +89,13 @@ func everyFault() []map[string]any {
 	for _, what := range []string{"timeout_before", "timeout_after", "http_500", "http_500_after"} {
 		add("send", what, 0.02, nil)
 	}
-	for code, chance := range map[int]float64{ // one of each class
-		130429: 0.02, 131056: 0.02, 131016: 0.01, 80007: 0.005, 131049: 0.02, 131000: 0.02, 131026: 0.02, 131050: 0.005, 132001: 0.005,
-		131008: 0.005, 131042: 0.002,
+	for code, chance := range map[int]float64{ // one of each class, but for those that stop everybody
+		130429: 0.02, 131056: 0.02, 131016: 0.01, 80007: 0.005, 131049: 0.02, 131000: 0.02, 131026: 0.02, 131050: 0.005, 131008: 0.005,
 	} {
 		add("send", "error", chance, map[string]any{"code": code, "seed": code})
+	}
+	for _, code := range []int{132001, 131042} { // of the template and the sender: all wait until somebody has seen to it
+		add("send", "error", 0.005, map[string]any{"code": code, "count": 3})
 	}
 	for _, code := range []int{131026, 131049, 131053} {
 		add("send", "failed", 0.01, map[string]any{"code": code})
