@@ -51,6 +51,7 @@ type Store struct {
 
 	statements statements
 	hooks      hookList
+	kill       func(committed bool) bool // for tests: see Kill
 }
 
 // Dialect names a database.
@@ -251,12 +252,22 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 		})
 		if err == nil {
 			s.tell(ctx, tx.opened)
+			if s.kill != nil && s.kill(true) {
+				return ErrKilled
+			}
 		}
 		if err == nil || try == maxTries || !isContention(err) && !errors.Is(err, ErrTryAgain) {
 			return err
 		}
 	}
 }
+
+// ErrKilled is what Update answers in a test of a process that dies.
+var ErrKilled = fmt.Errorf("the process died: %w", io.ErrUnexpectedEOF)
+
+// Kill is for tests: kill is asked before each transaction is committed and after it, and where it says so Update fails as for a process that
+// died there, with ErrKilled. nil takes it away. It is set while nothing else uses the store.
+func (s *Store) Kill(kill func(committed bool) bool) { s.kill = kill }
 
 // View reads, each query on its own.
 func (s *Store) View(ctx context.Context) *Tx {
