@@ -61,7 +61,7 @@ const RestrictedTemplates = "restricted_biz_initiated_messaging"
 func (a *Account) Holds(marketing, freeText bool, now time.Time) string {
 	open := func(reason string, until *time.Time) bool { return reason != "" && (until == nil || until.After(now)) }
 	switch {
-	case open(a.Circuit, a.CircuitUntil) && !(freeText && a.Circuit == RestrictedTemplates):
+	case open(a.Circuit, a.CircuitUntil) && (!freeText || a.Circuit != RestrictedTemplates):
 		return ReasonCircuitOpen
 	case marketing && open(a.Marketing, a.MarketingUntil):
 		return ReasonMarketingOpen

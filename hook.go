@@ -1,6 +1,9 @@
 package punchcard
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Hook is another system's address that is told of what happens, by signed requests: an outgoing webhook.
 type Hook struct {
@@ -24,10 +27,8 @@ type Hook struct {
 
 // Wants tells whether a hook is to hear of a type.
 func (h *Hook) Wants(t HookType) bool {
-	for _, w := range h.Types {
-		if w == t {
-			return true
-		}
+	if slices.Contains(h.Types, t) {
+		return true
 	}
 	return len(h.Types) == 0
 }

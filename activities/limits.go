@@ -108,7 +108,7 @@ func (a *Activities) reach(p *fence.Pass, f *Facts, turn *Turn) (reach, error) {
 		return r, err
 	}
 	// Those who wait come back within an hour of one another, so that they do not come all at once.
-	frees = frees.Add(time.Duration(rand.Int64N(int64(time.Hour)))) //nolint:gosec // spreading load needs no secrecy
+	frees = frees.Add(time.Duration(rand.Int64N(int64(time.Hour))))
 	f.Limits = append(f.Limits, Limit{ReasonPortfolioLimit, frees})
 	return r, p.Tx.RaiseAlert(punchcard.AlertPortfolioLimit, "", punchcard.SeverityWarning, "used_up")
 }

@@ -2,6 +2,7 @@ package rules_test
 
 import (
 	"io/fs"
+	"maps"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -39,9 +40,7 @@ func TestConsentRequestsAreWhole(t *testing.T) {
 		t.Run(c.now, func(t *testing.T) {
 			t.Parallel()
 			program := fstest.MapFS{}
-			for path, file := range coffee {
-				program[path] = file
-			}
+			maps.Copy(program, coffee)
 			text := string(coffee["templates.yaml"].Data)
 			require.Contains(t, text, old)
 			program["templates.yaml"] = &fstest.MapFile{Data: []byte(strings.Replace(text, old, c.now, 1))}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
@@ -179,17 +180,18 @@ func EnsureSchedules(ctx context.Context, c client.Client, table []activities.Jo
 // Missing are the ids of those of the runs whose workflow is not under way. One question is asked of all, and then one of each that
 // it did not show: what it shows may be a moment old.
 func (e *Engine) Missing(ctx context.Context, runs []punchcard.Run) ([]string, error) {
-	query := `ExecutionStatus = "Running" AND WorkflowId IN (`
+	var query strings.Builder
+	query.WriteString(`ExecutionStatus = "Running" AND WorkflowId IN (`)
 	for i, r := range runs {
 		if i > 0 {
-			query += ", "
+			query.WriteString(", ")
 		}
-		query += `"` + WorkflowID(r.Journey, r.ID) + `"`
+		query.WriteString(`"` + WorkflowID(r.Journey, r.ID) + `"`)
 	}
 	seen := map[string]bool{}
 	var page []byte
 	for {
-		listed, err := e.client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Query: query + ")", NextPageToken: page})
+		listed, err := e.client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Query: query.String() + ")", NextPageToken: page})
 		if err != nil {
 			return nil, orAway(err)
 		}

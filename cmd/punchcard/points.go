@@ -114,16 +114,16 @@ func (c pointsStatementCmd) Run(ctx context.Context) error {
 				if l.Points != 0 {
 					change = fmt.Sprintf("%+d", l.Points)
 				}
-				extra := ""
+				var extra strings.Builder
 				for _, e := range []struct {
 					n    int64
 					what string
 				}{{l.Pending, "pending"}, {l.Held, "held"}, {l.Debt, "owed"}} {
 					if e.n != 0 {
-						extra += fmt.Sprintf(" (%+d %s)", e.n, e.what)
+						extra.WriteString(fmt.Sprintf(" (%+d %s)", e.n, e.what))
 					}
 				}
-				fmt.Fprintf(w, "%s\t%s\t%d\t  %s%s\n", l.At.In(zone).Format("2006-01-02 15:04"), change, l.Balance, l.Text, extra)
+				fmt.Fprintf(w, "%s\t%s\t%d\t  %s%s\n", l.At.In(zone).Format("2006-01-02 15:04"), change, l.Balance, l.Text, extra.String())
 				after = l.Place
 			}
 			if st.More {

@@ -78,7 +78,7 @@ func (r request) signedBy(t *testing.T, secret string) []bool {
 	_, _ = io.WriteString(mac, r.header.Get("Webhook-Id")+"."+r.header.Get("Webhook-Timestamp")+"."+string(r.body))
 	want := "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
 	var is []bool
-	for _, s := range strings.Split(r.header.Get("Webhook-Signature"), " ") {
+	for s := range strings.SplitSeq(r.header.Get("Webhook-Signature"), " ") {
 		is = append(is, s == want)
 	}
 	return is

@@ -112,10 +112,10 @@ func (l *liner) text(e punchcard.LedgerEntry) (string, error) {
 		return "Paid towards what was owed", nil
 	case punchcard.LedgerAdjust:
 		what := "Given"
-		switch {
-		case e.From == punchcard.PointsDebt:
+		switch e.From {
+		case punchcard.PointsDebt:
 			what = "Owed"
-		case e.From == punchcard.PointsAvailable:
+		case punchcard.PointsAvailable:
 			what = "Taken"
 		}
 		return fmt.Sprintf("%s by %s: %s", what, e.Author, e.Note), nil

@@ -64,7 +64,7 @@ func TestNoMarketingWithoutConsent(t *testing.T) {
 		total := 0
 		for seed := range uint64(2) {
 			b := setup(t, fresh(t), adverts(t, "", "hygiene: {unresponsive_after: 20d, ask_again: true, expire_after: 40d}\n"))
-			r := rand.New(rand.NewPCG(seed, 8)) //nolint:gosec // a test's chance
+			r := rand.New(rand.NewPCG(seed, 8))
 			sent, checked := 0, map[string]bool{}
 			b.event(anna, "registration.received", map[string]any{"source": "web"})
 			for step := range 60 {

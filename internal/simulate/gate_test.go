@@ -213,14 +213,12 @@ func TestCapsAreExact(t *testing.T) {
 				continue
 			}
 			started++
-			wait.Add(1)
-			go func() {
-				defer wait.Done()
+			wait.Go(func() {
 				_, err := b.Activities.Send(b.ctx, activities.Input{Run: r.ID, Effect: rules.Effect{Node: "1", Step: 1}})
 				if err != nil {
 					t.Error(err)
 				}
-			}()
+			})
 		}
 		wait.Wait()
 		require.Equal(t, 50, started)

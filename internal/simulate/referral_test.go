@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -47,8 +48,8 @@ func (b *bundle) referrals(phone string) []string {
 	rows, err := b.Store.View(b.ctx).Referrals("", b.customer(phone).ID, "", 100)
 	require.NoError(b.t, err)
 	var out []string
-	for i := len(rows) - 1; i >= 0; i-- {
-		out = append(out, strings.TrimSpace(string(rows[i].Status)+" "+rows[i].Reason))
+	for _, row := range slices.Backward(rows) {
+		out = append(out, strings.TrimSpace(string(row.Status)+" "+row.Reason))
 	}
 	return out
 }

@@ -30,7 +30,7 @@ func TestUploadTellsEachProblem(t *testing.T) {
 		u, err := upload(h, "upl_1", "r", file)
 		require.NoError(h.t, err)
 		require.Equal(h.t, store.UploadDone, u.Status)
-		require.EqualValues(h.t, []int64{7, 3, 2, 2}, []int64{u.Lines, u.Added, u.Duplicates, u.Invalid})
+		require.Equal(h.t, []int64{7, 3, 2, 2}, []int64{u.Lines, u.Added, u.Duplicates, u.Invalid})
 		require.Equal(h.t, []store.CodeProblem{{5, "duplicate"}, {6, "duplicate"}, {7, "invalid"}, {8, "invalid"}}, u.Problems)
 		free, err := h.view().FreeCodes("r")
 		require.NoError(h.t, err)
@@ -47,7 +47,7 @@ func TestUploadTellsEachProblem(t *testing.T) {
 		require.Equal(h.t, "other_reward", punchcard.ReasonOf(err))
 		u, err = upload(h, "upl_2", "r", file)
 		require.NoError(h.t, err)
-		require.EqualValues(h.t, []int64{0, 5}, []int64{u.Added, u.Duplicates}, "another upload finds them there")
+		require.Equal(h.t, []int64{0, 5}, []int64{u.Added, u.Duplicates}, "another upload finds them there")
 		u, err = upload(h, "upl_3", "r", "")
 		require.NoError(h.t, err)
 		require.Equal(h.t, store.UploadDone, u.Status)
@@ -57,7 +57,7 @@ func TestUploadTellsEachProblem(t *testing.T) {
 		lines := punchcard.NewCodeFile(strings.NewReader("\"JSON0001\"\n{\"code\": \"JSON0002\"}\n{\"kode\": 1}\n7\n"), true)
 		u, err = h.UploadCodes(h.t.Context(), "upl_5", "r", lines, nil)
 		require.NoError(h.t, err)
-		require.EqualValues(h.t, []int64{2, 2}, []int64{u.Added, u.Invalid})
+		require.Equal(h.t, []int64{2, 2}, []int64{u.Added, u.Invalid})
 		require.NotContains(h.t, h.everything(), "GOOD000")
 	})
 }
@@ -96,7 +96,7 @@ func TestUploadIsResumed(t *testing.T) {
 		seen := []int64{}
 		u, err := h.UploadCodes(h.t.Context(), "upl_1", "r", &codesFrom{until: lines}, func(u store.CodeUpload) { seen = append(seen, u.Lines) })
 		require.NoError(h.t, err)
-		require.EqualValues(h.t, []int64{lines, lines, 0, 0}, []int64{u.Lines, u.Added, u.Duplicates, u.Invalid})
+		require.Equal(h.t, []int64{lines, lines, 0, 0}, []int64{u.Lines, u.Added, u.Duplicates, u.Invalid})
 		require.Equal(h.t, []int64{lines}, seen)
 	})
 }
@@ -116,7 +116,7 @@ func TestUploadTogether(t *testing.T) {
 		}
 		u, err := h.UploadCodes(h.t.Context(), "upl_1", "r", &codesFrom{until: 3000}, nil)
 		require.NoError(h.t, err)
-		require.EqualValues(h.t, []int64{3000, 0}, []int64{u.Added, u.Duplicates})
+		require.Equal(h.t, []int64{3000, 0}, []int64{u.Added, u.Duplicates})
 	})
 }
 
@@ -141,7 +141,7 @@ func TestUploadInBoundedMemory(t *testing.T) {
 		})
 		require.NoError(h.t, err)
 		took := time.Since(started)
-		require.EqualValues(h.t, []int64{many, 0, 0}, []int64{u.Added, u.Duplicates, u.Invalid})
+		require.Equal(h.t, []int64{many, 0, 0}, []int64{u.Added, u.Duplicates, u.Invalid})
 		free, err := h.view().FreeCodes("r")
 		require.NoError(h.t, err)
 		require.Equal(h.t, many, free)

@@ -3,6 +3,7 @@ package store
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -355,9 +356,7 @@ var replayed = map[string]any{
 
 func (tx *Tx) replay(q *gorm.DB) (int64, error) {
 	again := map[string]any{"due_at": machineNow()}
-	for k, v := range replayed {
-		again[k] = v
-	}
+	maps.Copy(again, replayed)
 	r := q.Model(&punchcard.HookDelivery{}).Updates(again)
 	return r.RowsAffected, r.Error
 }

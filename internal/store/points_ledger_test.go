@@ -175,7 +175,7 @@ func TestLedgerProperty(t *testing.T) {
 			require.Equal(t, now.Available, balance)
 			actions["job"]()
 			for kind, want := range map[string]int64{"mature": matured, "expire": expired} {
-				require.Equal(t, scalar[int64](h, "SELECT CAST(SUM(points) AS bigint) FROM ledger_entries WHERE kind = ? AND customer_id = ?", kind, c), want, "each is told once")
+				require.Equal(t, want, scalar[int64](h, "SELECT CAST(SUM(points) AS bigint) FROM ledger_entries WHERE kind = ? AND customer_id = ?", kind, c), "each is told once")
 			}
 		})
 	})
