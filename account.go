@@ -19,7 +19,7 @@ type Account struct {
 }
 
 // TableName is the table's.
-func (Account) TableName() string { return "account" }
+func (*Account) TableName() string { return "account" }
 
 // CircuitScope says what a circuit lets through.
 type CircuitScope string

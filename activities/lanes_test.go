@@ -34,7 +34,7 @@ func lineAt(row *store.SendRate, now int64, marketing int) *lanes {
 func TestCampaignDelaysNothingElse(t *testing.T) {
 	t.Parallel()
 	row := &store.SendRate{}
-	now, asked := int64(1_700_000_000*second), 0
+	now, asked := 1_700_000_000*second, 0
 	var turns []int64
 	var longest int64
 	for range 2000 { // ten seconds, in steps of five milliseconds
@@ -65,7 +65,7 @@ func TestShares(t *testing.T) {
 	t.Parallel()
 	for marketing, want := range map[bool]int{true: 60, false: 80} {
 		row := &store.SendRate{}
-		now := int64(1_700_000_000 * second)
+		now := 1_700_000_000 * second
 		var turns []int64
 		for range 1000 {
 			l := lineAt(row, now, 75)
@@ -99,7 +99,7 @@ func TestLine(t *testing.T) {
 func TestLateCall(t *testing.T) {
 	t.Parallel()
 	row := &store.SendRate{}
-	now := int64(1_700_000_000 * second)
+	now := 1_700_000_000 * second
 	l := lineAt(row, now, 100)
 	first := l.next(true, 0)
 	second80 := []int64{}
@@ -123,7 +123,7 @@ func TestLateCall(t *testing.T) {
 // WhatsApp's refusals halve the rate, and it recovers by itself.
 func TestSlowedRateRecovers(t *testing.T) {
 	t.Parallel()
-	now := int64(1_700_000_000 * second)
+	now := 1_700_000_000 * second
 	row := &store.SendRate{Level: 3, LevelAt: now}
 	for after, want := range map[time.Duration]int{0: 3, 16 * time.Second: 2, 31 * time.Second: 1, time.Minute: 0, time.Hour: 0} {
 		require.Equal(t, want, levelAt(row, now+after.Microseconds()), after)
@@ -135,7 +135,7 @@ func TestSlowedRateRecovers(t *testing.T) {
 // Another rate, and a database whose clock was set back, find lanes they can use.
 func TestOtherLanes(t *testing.T) {
 	t.Parallel()
-	now := int64(1_700_000_000 * second)
+	now := 1_700_000_000 * second
 	row := &store.SendRate{}
 	l := lineAt(row, now, 75)
 	l.next(true, 0)

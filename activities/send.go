@@ -422,7 +422,7 @@ func gateFacts(p *fence.Pass, d *draft) (Facts, address, error) {
 			to.phone = n.Value
 		case punchcard.IdentityUserID:
 			to.userID = n.Value
-		case punchcard.IdentityExternal:
+		case punchcard.IdentityParentUserID, punchcard.IdentityExternal: // no message goes to these
 		}
 	}
 	policy := p.Policy

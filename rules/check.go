@@ -216,10 +216,10 @@ func parseDuration(s string) (time.Duration, bool) {
 	return time.Duration(count) * unit, true
 }
 
-// formatDuration writes a duration as parseDuration reads it.
 // FormatDuration is a duration as the language writes it: 1d.
 func FormatDuration(d time.Duration) string { return formatDuration(d) }
 
+// formatDuration writes a duration as parseDuration reads it.
 func formatDuration(d time.Duration) string {
 	for _, u := range []struct {
 		unit time.Duration

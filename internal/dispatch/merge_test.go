@@ -161,7 +161,7 @@ func TestMergeAnyTwo(t *testing.T) {
 			require.Equal(t, one.points.Pending+other.points.Pending, now.points.Pending, "seed %d", seed)
 			require.Equal(t, one.points.Held+other.points.Held, now.points.Held, "seed %d", seed)
 			require.Equal(t, one.points.Earned+other.points.Earned, now.points.Earned, "seed %d", seed)
-			require.Equal(t, one.orders+other.orders, now.orders, "seed %d", seed)
+			require.InDelta(t, one.orders+other.orders, now.orders, 0, "seed %d", seed)
 			require.Equal(t, one.runs+other.runs, now.runs, "seed %d", seed)
 			require.Equal(t, one.grants+other.grants, now.grants, "seed %d", seed)
 			require.GreaterOrEqual(t, now.ledger, one.ledger+other.ledger, "seed %d", seed)
@@ -284,7 +284,7 @@ func TestMergeMeanwhile(t *testing.T) {
 			c := b.customer(dispatch.Reference{ID: ids[0]})
 			require.Equal(t, c.ID, b.customer(dispatch.Reference{ID: ids[1]}).ID)
 			w := b.whole(c.ID)
-			require.EqualValues(t, 2*orders, w.orders)
+			require.InDelta(t, 2*orders, w.orders, 0)
 			for _, id := range ids {
 				e, err := b.store.View(b.ctx).NextEvent(id)
 				require.NoError(t, err)

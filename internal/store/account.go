@@ -8,19 +8,19 @@ import (
 	"punchcard"
 )
 
-// Account reads what WhatsApp says of the account.
+// WhatsAppAccount reads what WhatsApp says of the account.
 func (tx *Tx) WhatsAppAccount() (*punchcard.Account, error) {
 	a, err := one[punchcard.Account](tx.db.Where("id = 1"))
 	return must(a, err, "account")
 }
 
-// LockAccount reads it and locks it, after any customer and run.
+// LockWhatsAppAccount reads it and locks it, after any customer and run.
 func (tx *Tx) LockWhatsAppAccount() (*punchcard.Account, error) {
 	a, err := one[punchcard.Account](tx.db.Clauses(lock).Where("id = 1"))
 	return must(a, err, "account")
 }
 
-// SaveAccount writes it; it is locked.
+// SaveWhatsAppAccount writes it; it is locked.
 func (tx *Tx) SaveWhatsAppAccount(a *punchcard.Account) error { return tx.db.Save(a).Error }
 
 // OpenCircuit has sends of a scope held from now on, until a moment or, where that is nil, until somebody closes it; and raises
@@ -72,10 +72,10 @@ func (tx *Tx) CountHeld(reason string) (int64, error) {
 	return count[punchcard.Run](tx.db.Where("status = 'held' AND reason = ?", reason))
 }
 
-// contactSpan is over what span WhatsApp counts customers, and contactHour how finely we do.
+// contactSpan is over what span WhatsApp counts customers, and contactGrain how finely we do.
 const (
-	contactSpan = 24 * time.Hour
-	contactHour = time.Hour
+	contactSpan  = 24 * time.Hour
+	contactGrain = time.Hour
 )
 
 // Contacts counts the customers who were written to outside of their service window within a day, and answers when the oldest of
@@ -87,12 +87,12 @@ func (tx *Tx) Contacts() (used int64, frees time.Time, err error) {
 		Users int64
 	}
 	err = tx.db.Table("contacts").Select("hour, users").
-		Where("hour > ? AND users > 0", kept(tx.Now.Add(-contactSpan-contactHour))).Order("hour").Scan(&rows).Error
+		Where("hour > ? AND users > 0", kept(tx.Now.Add(-contactSpan-contactGrain))).Order("hour").Scan(&rows).Error
 	frees = tx.Now
 	for i, r := range rows {
 		used += r.Users
 		if i == 0 {
-			frees = r.Hour.Add(contactSpan + contactHour)
+			frees = r.Hour.Add(contactSpan + contactGrain)
 		}
 	}
 	return used, frees, err
@@ -101,12 +101,12 @@ func (tx *Tx) Contacts() (used int64, frees time.Time, err error) {
 // Contacted counts a customer who is written to outside of their service window now; they are locked, and counted among those of
 // this hour and no other. It takes the lock of an hour, which all share, so it comes late in a transaction.
 func (tx *Tx) Contacted(c *punchcard.Customer) error {
-	hour := kept(tx.Now.Truncate(contactHour))
+	hour := kept(tx.Now.Truncate(contactGrain))
 	if c.ContactedAt != nil && !c.ContactedAt.Before(hour) {
 		return nil
 	}
-	if c.ContactedAt != nil && c.ContactedAt.After(tx.Now.Add(-contactSpan-contactHour)) {
-		err := tx.db.Exec("UPDATE contacts SET users = users - 1 WHERE hour = ?", kept(c.ContactedAt.Truncate(contactHour))).Error
+	if c.ContactedAt != nil && c.ContactedAt.After(tx.Now.Add(-contactSpan-contactGrain)) {
+		err := tx.db.Exec("UPDATE contacts SET users = users - 1 WHERE hour = ?", kept(c.ContactedAt.Truncate(contactGrain))).Error
 		if err != nil {
 			return err
 		}

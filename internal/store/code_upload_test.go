@@ -121,7 +121,7 @@ func TestUploadTogether(t *testing.T) {
 }
 
 // TestUploadInBoundedMemory adds many codes while it watches the heap. PUNCHCARD_UPLOAD says how many; a million where it matters.
-func TestUploadInBoundedMemory(t *testing.T) {
+func TestUploadInBoundedMemory(t *testing.T) { //nolint:paralleltest // it measures the heap of the whole process
 	each(t, func(h *house) {
 		many := int64(5_000)
 		if n, err := strconv.ParseInt(os.Getenv("PUNCHCARD_UPLOAD"), 10, 64); err == nil {

@@ -100,10 +100,10 @@ type finding struct {
 	take  []taking
 }
 
-func (f finding) changes() bool { return f.same != "" || len(f.take) > 0 }
+func (f *finding) changes() bool { return f.same != "" || len(f.take) > 0 }
 
 // involved are the customers whom it touches, in the order of locks.
-func (f finding) involved() []string {
+func (f *finding) involved() []string {
 	var ids []string
 	for _, id := range []string{f.owner, f.same} {
 		if id != "" {

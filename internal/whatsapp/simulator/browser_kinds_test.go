@@ -47,7 +47,7 @@ func browse(t *testing.T, width, height int) context.Context {
 }
 
 // js is what a script answers once it is true.
-func js(t *testing.T, ctx context.Context, script string) {
+func js(ctx context.Context, t *testing.T, script string) {
 	t.Helper()
 	require.Eventually(t, func() bool {
 		ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool](script))
@@ -80,50 +80,50 @@ func TestKindsInBrowser(t *testing.T) {
 		`document.querySelector(".clock time").textContent.startsWith("Mon 2 Nov 2026 09:00")`,
 		`document.documentElement.scrollWidth <= innerWidth`,
 	} {
-		js(t, ctx, script)
+		js(ctx, t, script)
 	}
 
 	// The code says that it was copied.
 	require.NoError(t, chromedp.Do(ctx, click(`[data-copy="WELCOME10"]`)))
-	js(t, ctx, `document.querySelector('[data-copy] span').textContent.startsWith("Copied") && !document.getElementById("alert").hidden`)
+	js(ctx, t, `document.querySelector('[data-copy] span').textContent.startsWith("Copied") && !document.getElementById("alert").hidden`)
 
 	// A list opens a sheet; Escape closes it, a row answers.
 	open := fmt.Sprintf(`document.getElementById(%q).querySelector("[data-list]").click()`, list)
-	js(t, ctx, open+` || document.getElementById("sheet").open`)
+	js(ctx, t, open+` || document.getElementById("sheet").open`)
 	require.NoError(t, chromedp.Do(ctx, chromedp.KeyEvent("\u001b")))
-	js(t, ctx, `!document.getElementById("sheet").open`)
-	js(t, ctx, open+` || document.getElementById("sheet").open`)
+	js(ctx, t, `!document.getElementById("sheet").open`)
+	js(ctx, t, open+` || document.getElementById("sheet").open`)
 	require.NoError(t, chromedp.Do(ctx, click(`#rows [data-press="r2"]`)))
 	in := w.nextInbound()
 	require.Equal(t, [...]string{"17:30", "r2", list}, [...]string{in.Text, in.Payload, in.ReplyTo})
-	js(t, ctx, `!document.getElementById("sheet").open`)
+	js(ctx, t, `!document.getElementById("sheet").open`)
 
 	// A message's menu: react, then take it back; quote; edit and delete one's own.
 	menu := func(id string) {
 		t.Helper()
-		js(t, ctx, fmt.Sprintf(`document.getElementById(%q).querySelector(".more").click() || document.getElementById("actions").matches(":popover-open")`, id))
+		js(ctx, t, fmt.Sprintf(`document.getElementById(%q).querySelector(".more").click() || document.getElementById("actions").matches(":popover-open")`, id))
 	}
 	menu(text)
 	require.NoError(t, chromedp.Do(ctx, click(`[data-react="❤️"]`)))
 	require.Equal(t, "❤️", w.nextInbound().Text)
-	js(t, ctx, fmt.Sprintf(`document.getElementById(%q).querySelector(".reactions")?.textContent === "❤️"`, text))
+	js(ctx, t, fmt.Sprintf(`document.getElementById(%q).querySelector(".reactions")?.textContent === "❤️"`, text))
 	menu(text)
 	require.NoError(t, chromedp.Do(ctx, click(`[data-react="❤️"]`)))
 	require.Empty(t, w.nextInbound().Text)
-	js(t, ctx, fmt.Sprintf(`!document.getElementById(%q).querySelector(".reactions")`, text))
+	js(ctx, t, fmt.Sprintf(`!document.getElementById(%q).querySelector(".reactions")`, text))
 	menu(text)
 	require.NoError(t, chromedp.Do(ctx, click(`[data-act="reply"]`), click("#write .send")))
 	in = w.nextInbound()
 	require.Equal(t, [...]string{"Hello there", text}, [...]string{in.Text, in.ReplyTo})
-	js(t, ctx, `document.querySelector("li.mine:last-child blockquote") !== null`)
+	js(ctx, t, `document.querySelector("li.mine:last-child blockquote") !== null`)
 	menu(first.ID)
 	require.NoError(t, chromedp.Do(ctx, click(`[data-act="edit"]`), chromedp.SendKeys(chromedp.CSS("#text"), " again\r")))
 	require.Equal(t, "edit", w.nextInbound().Type)
-	js(t, ctx, fmt.Sprintf(`document.getElementById(%q).querySelector(".text").innerHTML === "<strong>hi</strong> again"`, first.ID))
+	js(ctx, t, fmt.Sprintf(`document.getElementById(%q).querySelector(".text").innerHTML === "<strong>hi</strong> again"`, first.ID))
 	menu(first.ID)
 	require.NoError(t, chromedp.Do(ctx, click(`[data-act="delete"]`)))
 	require.Equal(t, "revoke", w.nextInbound().Type)
-	js(t, ctx, fmt.Sprintf(`document.getElementById(%q).querySelector(".gone") !== null`, first.ID))
+	js(ctx, t, fmt.Sprintf(`document.getElementById(%q).querySelector(".gone") !== null`, first.ID))
 
 	// A file.
 	path := filepath.Join(t.TempDir(), "bill <1>.pdf")
@@ -131,15 +131,15 @@ func TestKindsInBrowser(t *testing.T) {
 	require.NoError(t, chromedp.Do(ctx, chromedp.SetUploadFiles(chromedp.CSS("#file-document"), []string{path})))
 	in = w.nextInbound()
 	require.Equal(t, [...]string{"document", "bill <1>.pdf"}, [...]string{in.Type, in.Filename})
-	js(t, ctx, `document.querySelector("li.mine:last-child .doc b").textContent === "bill <1>.pdf"`)
+	js(ctx, t, `document.querySelector("li.mine:last-child .doc b").textContent === "bill <1>.pdf"`)
 
 	// Offers stop and resume; the business is blocked and heard again.
 	require.NoError(t, chromedp.Do(ctx, click("#menu-button"), click(`#menu [data-do="stop"]`)))
-	js(t, ctx, `document.body.classList.contains("stopped")`)
+	js(ctx, t, `document.body.classList.contains("stopped")`)
 	require.NoError(t, chromedp.Do(ctx, click("#menu-button"), click(`[data-dialog="block"]`), click("#block button.main")))
-	js(t, ctx, `getComputedStyle(document.getElementById("write")).display === "none"`)
+	js(ctx, t, `getComputedStyle(document.getElementById("write")).display === "none"`)
 	require.NoError(t, chromedp.Do(ctx, click(`#shut [data-do="unblock"]`)))
-	js(t, ctx, `getComputedStyle(document.getElementById("write")).display !== "none"`)
+	js(ctx, t, `getComputedStyle(document.getElementById("write")).display !== "none"`)
 }
 
 // nextInbound is the next webhook that tells of a message.
@@ -172,34 +172,34 @@ func TestManyInBrowser(t *testing.T) {
 	require.Less(t, len(html), 400<<10, "a screenful, not all")
 
 	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate(w.address+"/")))
-	js(t, ctx, `document.querySelectorAll("#people li").length === 201 && document.documentElement.scrollWidth <= innerWidth`)
-	js(t, ctx, `getComputedStyle(document.querySelector("main.chat")).display === "none"`)
+	js(ctx, t, `document.querySelectorAll("#people li").length === 201 && document.documentElement.scrollWidth <= innerWidth`)
+	js(ctx, t, `getComputedStyle(document.querySelector("main.chat")).display === "none"`)
 	require.NoError(t, chromedp.Do(ctx, chromedp.SendKeys(chromedp.CSS("#search"), "mia")))
-	js(t, ctx, `[...document.querySelectorAll("#people li")].filter((li) => !li.hidden).length === 1`)
+	js(ctx, t, `[...document.querySelectorAll("#people li")].filter((li) => !li.hidden).length === 1`)
 	require.NoError(t, chromedp.Do(ctx, chromedp.SendKeys(chromedp.CSS("#search"), "\r")))
-	js(t, ctx, `getComputedStyle(document.querySelector(".side")).display === "none" && document.querySelectorAll("#chat li").length >= 100`)
-	js(t, ctx, `document.documentElement.scrollWidth <= innerWidth && document.querySelectorAll("#chat li").length < 1000`)
-	js(t, ctx, `(() => { const s = document.getElementById("scroll"); return s.scrollHeight - s.scrollTop - s.clientHeight < 60; })()`)
+	js(ctx, t, `getComputedStyle(document.querySelector(".side")).display === "none" && document.querySelectorAll("#chat li").length >= 100`)
+	js(ctx, t, `document.documentElement.scrollWidth <= innerWidth && document.querySelectorAll("#chat li").length < 1000`)
+	js(ctx, t, `(() => { const s = document.getElementById("scroll"); return s.scrollHeight - s.scrollTop - s.clientHeight < 60; })()`)
 
 	// What is new is drawn; what is there stays the same element.
-	js(t, ctx, `(document.querySelector("#chat li:last-child").kept = true)`)
+	js(ctx, t, `(document.querySelector("#chat li:last-child").kept = true)`)
 	begin = time.Now()
 	w.send(whatsapp.Message{To: mia, Text: &whatsapp.Text{Body: "a new one"}})
-	js(t, ctx, `document.querySelector("#chat li:last-child .text").textContent === "a new one"`)
+	js(ctx, t, `document.querySelector("#chat li:last-child .text").textContent === "a new one"`)
 	t.Logf("a message is seen after %s", time.Since(begin).Round(time.Millisecond))
-	js(t, ctx, `document.querySelector("#chat li:last-child").previousElementSibling.kept === true`)
+	js(ctx, t, `document.querySelector("#chat li:last-child").previousElementSibling.kept === true`)
 
 	// Earlier messages come at the top.
-	js(t, ctx, `(document.getElementById("scroll").scrollTop = 0) || document.querySelectorAll("#chat li").length > 150`)
-	js(t, ctx, `(() => { const n = [...document.querySelectorAll("#chat li")].map((li) => +li.dataset.n); return n.every((x, i) => i === 0 || n[i - 1] < x); })()`)
+	js(ctx, t, `(document.getElementById("scroll").scrollTop = 0) || document.querySelectorAll("#chat li").length > 150`)
+	js(ctx, t, `(() => { const n = [...document.querySelectorAll("#chat li")].map((li) => +li.dataset.n); return n.every((x, i) => i === 0 || n[i - 1] < x); })()`)
 
 	// The phone is Danish from now on, and only this one.
 	require.NoError(t, chromedp.Do(ctx, click(".back")))
-	js(t, ctx, `location.search === "" && document.documentElement.lang === "en"`)
+	js(ctx, t, `location.search === "" && document.documentElement.lang === "en"`)
 	w.call(http.MethodPost, "/people", object{"phone": mia, "language": "da"})
 	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate(w.address+"/?phone=4520123456")))
-	js(t, ctx, `document.documentElement.lang === "da" && document.getElementById("text").placeholder === "Besked"`)
-	js(t, ctx, `document.querySelector(".clock time").textContent.startsWith("man 2. nov 2026")`)
-	js(t, ctx, `(() => { const l = document.getElementById("lang"); l.value = "de"; l.dispatchEvent(new Event("change")); return true; })()`)
-	js(t, ctx, `document.documentElement.lang === "de" && document.getElementById("text").placeholder === "Nachricht"`)
+	js(ctx, t, `document.documentElement.lang === "da" && document.getElementById("text").placeholder === "Besked"`)
+	js(ctx, t, `document.querySelector(".clock time").textContent.startsWith("man 2. nov 2026")`)
+	js(ctx, t, `(() => { const l = document.getElementById("lang"); l.value = "de"; l.dispatchEvent(new Event("change")); return true; })()`)
+	js(ctx, t, `document.documentElement.lang === "de" && document.getElementById("text").placeholder === "Nachricht"`)
 }

@@ -88,13 +88,13 @@ func TestRichKindsInBrowser(t *testing.T) {
 		fmt.Sprintf(`document.getElementById(%q).querySelector(".reactions").textContent === "🎉"`, hello.ID),
 		`document.documentElement.scrollWidth <= innerWidth`,
 	} {
-		js(t, ctx, script)
+		js(ctx, t, script)
 	}
 	require.NoError(t, chromedp.Do(ctx, click(`.slides [data-press="ke"]`)))
 	in := w.nextInbound()
 	require.Equal(t, [...]string{"button", "I like it", "ke", cards}, [...]string{in.Type, in.Text, in.Payload, in.ReplyTo})
 	w.send(whatsapp.Message{To: mia, Reaction: &whatsapp.Reaction{MessageID: hello.ID}})
-	js(t, ctx, fmt.Sprintf(`!document.getElementById(%q).querySelector(".reactions")`, hello.ID))
+	js(ctx, t, fmt.Sprintf(`!document.getElementById(%q).querySelector(".reactions")`, hello.ID))
 }
 
 // What a customer can do beside writing: a place, an ad, a picture, another number; resume offers; report.
@@ -110,7 +110,7 @@ func TestDialogsInBrowser(t *testing.T) {
 	}
 	inView := func(id string) {
 		t.Helper()
-		js(t, ctx, fmt.Sprintf(`(() => { const r = document.querySelector(%q).getBoundingClientRect(); return r.width > 0 && r.left >= 0 && r.right <= innerWidth && r.top >= 0 && r.bottom <= innerHeight; })()`, id))
+		js(ctx, t, fmt.Sprintf(`(() => { const r = document.querySelector(%q).getBoundingClientRect(); return r.width > 0 && r.left >= 0 && r.right <= innerWidth && r.top >= 0 && r.bottom <= innerHeight; })()`, id))
 	}
 	require.NoError(t, chromedp.Do(ctx, click(`[popovertarget="attach"]`), click(`[data-dialog="place"]`)))
 	inView("#place")
@@ -118,14 +118,14 @@ func TestDialogsInBrowser(t *testing.T) {
 	in := w.nextInbound()
 	require.Equal(t, "location", in.Type)
 	require.InDelta(t, 55.68584, in.Location.Latitude, 0.00001)
-	js(t, ctx, `document.querySelector("li.mine:last-child .place b").textContent === "Rosenborg" && !document.getElementById("place").open`)
+	js(ctx, t, `document.querySelector("li.mine:last-child .place b").textContent === "Rosenborg" && !document.getElementById("place").open`)
 
 	menu(`[data-dialog="ad"]`)
 	inView("#ad")
 	require.NoError(t, chromedp.Do(ctx, chromedp.SendKeys(chromedp.CSS("#ad [name=body]"), "Free coffee"), click("#ad button.main")))
 	in = w.nextInbound()
 	require.Equal(t, [...]string{"Bean & Bloom", "Free coffee"}, [...]string{in.Referral.Headline, in.Referral.Body})
-	js(t, ctx, `document.querySelector("li.mine:last-child .ad b").textContent === "Bean & Bloom" && !document.getElementById("ad").open`)
+	js(ctx, t, `document.querySelector("li.mine:last-child .ad b").textContent === "Bean & Bloom" && !document.getElementById("ad").open`)
 
 	raw, err := base64.StdEncoding.DecodeString(pixel)
 	require.NoError(t, err)
@@ -134,29 +134,29 @@ func TestDialogsInBrowser(t *testing.T) {
 	require.NoError(t, chromedp.Do(ctx, chromedp.SendKeys(chromedp.CSS("#text"), "my cup"), chromedp.SetUploadFiles(chromedp.CSS("#file-photo"), []string{path})))
 	in = w.nextInbound()
 	require.Equal(t, [...]string{"image", "my cup"}, [...]string{in.Type, in.Caption})
-	js(t, ctx, `document.querySelector("li.mine:last-child img").naturalWidth === 1 && document.getElementById("text").value === ""`)
+	js(ctx, t, `document.querySelector("li.mine:last-child img").naturalWidth === 1 && document.getElementById("text").value === ""`)
 
 	menu(`[data-do="stop"]`)
-	js(t, ctx, `document.body.classList.contains("stopped")`)
+	js(ctx, t, `document.body.classList.contains("stopped")`)
 	menu(`[data-do="resume"]`)
-	js(t, ctx, `!document.body.classList.contains("stopped")`)
+	js(ctx, t, `!document.body.classList.contains("stopped")`)
 
 	menu(`[data-dialog="number"]`)
 	inView("#number")
 	require.NoError(t, chromedp.Do(ctx, chromedp.SendKeys(chromedp.CSS("#number [name=phone]"), "+45 20 12 34 57"), click("#number button.main")))
-	js(t, ctx, `new URLSearchParams(location.search).get("phone") === "+4520123457" && document.querySelectorAll("#chat li").length === 4`)
+	js(ctx, t, `new URLSearchParams(location.search).get("phone") === "+4520123457" && document.querySelectorAll("#chat li").length === 4`)
 
 	menu(`[data-dialog="block"]`)
 	inView("#block")
 	require.NoError(t, chromedp.Do(ctx, click(`#block [name="report"]`)))
-	js(t, ctx, `document.body.classList.contains("blocked")`)
+	js(ctx, t, `document.body.classList.contains("blocked")`)
 	_, people := w.call(http.MethodGet, "/people", nil)
 	first, _ := people["items"].([]any)[0].(map[string]any)
 	require.EqualValues(t, 1, first["reports"])
 
 	// The language of the page is kept where no phone is open.
 	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate(w.address+"/?lang=da")))
-	js(t, ctx, `document.documentElement.lang === "da"`)
+	js(ctx, t, `document.documentElement.lang === "da"`)
 	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate(w.address+"/")))
-	js(t, ctx, `document.documentElement.lang === "da"`)
+	js(ctx, t, `document.documentElement.lang === "da"`)
 }
