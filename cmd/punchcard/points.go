@@ -120,7 +120,7 @@ func (c pointsStatementCmd) Run(ctx context.Context) error {
 					what string
 				}{{l.Pending, "pending"}, {l.Held, "held"}, {l.Debt, "owed"}} {
 					if e.n != 0 {
-						extra.WriteString(fmt.Sprintf(" (%+d %s)", e.n, e.what))
+						fmt.Fprintf(&extra, " (%+d %s)", e.n, e.what)
 					}
 				}
 				fmt.Fprintf(w, "%s\t%s\t%d\t  %s%s\n", l.At.In(zone).Format("2006-01-02 15:04"), change, l.Balance, l.Text, extra.String())

@@ -117,6 +117,7 @@ func (l *liner) text(e punchcard.LedgerEntry) (string, error) {
 			what = "Owed"
 		case punchcard.PointsAvailable:
 			what = "Taken"
+		case punchcard.PointsOutside, punchcard.PointsPending, punchcard.PointsHeld: // given; the latter two are never adjusted
 		}
 		return fmt.Sprintf("%s by %s: %s", what, e.Author, e.Note), nil
 	case punchcard.LedgerMerge:
