@@ -90,6 +90,10 @@ func ParsePhone(s string) (e164, region string, err error) {
 		return "", "", Errorf(CodeInvalid, "a phone number starts with + and the country code, like +4520123456")
 	}
 	n, err := phonenumbers.Parse(s, "")
+	if err == nil && n.GetCountryCode() == mexico && n.GetNationalNumber()/mexicanDigits == 1 {
+		// WhatsApp names Mexican mobiles by the 1 that was dialed until 2019.
+		*n.NationalNumber %= mexicanDigits
+	}
 	if err != nil || !phonenumbers.IsPossibleNumber(n) {
 		return "", "", Errorf(CodeInvalid, "that is not a phone number; write it like +4520123456")
 	}
@@ -99,6 +103,12 @@ func ParsePhone(s string) (e164, region string, err error) {
 	}
 	return phonenumbers.Format(n, phonenumbers.E164), region, nil
 }
+
+// Mexican numbers have ten digits after their country code.
+const (
+	mexico        = 52
+	mexicanDigits = 1e10
+)
 
 // PhoneZone is the time zone of a phone's region when the region has one only, and "" otherwise: a country with several
 // zones says nothing about the customer's evening.

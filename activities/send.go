@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"punchcard"
@@ -437,6 +438,8 @@ func gateFacts(p *fence.Pass, d *draft) (Facts, address, error) {
 	}
 	if _, region, err := punchcard.ParsePhone(to.phone); err == nil {
 		f.US = region == regionUS
+	} else {
+		f.US = strings.HasPrefix(to.userID, regionUS+".") // a user id begins with the country of the number that is not told
 	}
 	for _, t := range policy.Topics {
 		f.Topics = append(f.Topics, t.Name)

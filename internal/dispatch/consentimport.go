@@ -291,13 +291,9 @@ func (in *importing) moment(text string, standing punchcard.Standing, now time.T
 		if err != nil {
 			return at, punchcard.Errorf(punchcard.CodeInvalid, "write when it happened like 2025-03-14T09:30:00Z or 2025-03-14").In("occurred_at")
 		}
-		if at.After(now) {
-			return at, punchcard.Errorf(punchcard.CodeInvalid, "it has not happened yet").In("occurred_at")
-		}
-		if standing != punchcard.StandingGranted {
-			if at = at.AddDate(0, 0, 1).Add(-time.Microsecond); at.After(now) {
-				at = now
-			}
+		if standing != punchcard.StandingGranted && !at.After(now) {
+			// A day that is not over counts as now in the log. The line is the same all day.
+			at, now = at.AddDate(0, 0, 1).Add(-time.Microsecond), at.AddDate(0, 0, 1)
 		}
 	}
 	switch {
@@ -382,11 +378,18 @@ func (d *Dispatcher) importBatch(ctx context.Context, policy fence.Published, ba
 
 // importLine takes one line.
 func (d *Dispatcher) importLine(ctx context.Context, tx *store.Tx, policy fence.Published, c *punchcard.Customer, l imported) (ImportStatus, *punchcard.Error, error) {
-	key := l.key
+	keys := []string{l.key}
 	if l.everything {
-		key += "/" + policy.Topics[0].Name
+		// It became a line for each topic that the program had then, and may have no more.
+		standings, err := tx.Standings(c.ID)
+		if err != nil {
+			return "", nil, err
+		}
+		for topic := range standings {
+			keys = append(keys, fence.ImportKeyOf(l.key, topic))
+		}
 	}
-	known, err := tx.ConsentImported(key)
+	known, err := tx.ConsentImported(keys...)
 	if err != nil || known {
 		return ImportRepeated, nil, err
 	}
@@ -400,7 +403,7 @@ func (d *Dispatcher) importLine(ctx context.Context, tx *store.Tx, policy fence.
 		return ImportRecorded, nil, err
 	}
 	entry := l.entry
-	entry.CustomerID, entry.ImportKey = c.ID, &key
+	entry.CustomerID, entry.ImportKey = c.ID, &l.key
 	err = tx.AddConsent(&entry)
 	if errors.Is(err, store.ErrStoppedSince) {
 		return ImportRefused, store.ErrStoppedSince, nil

@@ -147,10 +147,18 @@ func (d *Dispatcher) learnOne(ctx context.Context, s *whatsapp.Status) error {
 		if err != nil || len(ours) == 0 {
 			return err // somebody else's message
 		}
-		if s.Recipient == "" {
-			// Without the number nothing stands together but the message and the user id: it went to whom it was written to.
-			_, err = tx.Introduce(ours[0].CustomerID, s.UserID)
+		names, _ := called(s.Recipient, s.UserID, s.ParentUserID, s.At)
+		strange, err := tx.Unheard(punchcard.Identity{Kind: punchcard.IdentityPhone, Value: names.Phone})
+		if err != nil {
 			return err
+		}
+		if strange {
+			// Without the number nothing stands together but the message and the user id: it went to whom it was written to. The
+			// same is so where the number is nobody's: WhatsApp has some in another form than they are dialed in (Brazil, Argentina),
+			// and what is answered from there is to find them.
+			if _, err = tx.Introduce(ours[0].CustomerID, s.UserID); err != nil || names.Phone == "" {
+				return err
+			}
 		}
 		_, err = d.recognize(ctx, tx, policy, s.Recipient, s.UserID, s.ParentUserID, s.At)
 		return err

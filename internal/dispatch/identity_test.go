@@ -170,6 +170,48 @@ func TestWhoIsMeant(t *testing.T) {
 			b.drain()
 			require.Contains(t, b.names(m.CustomerID), "user_id:DK.1")
 		},
+		"a status names whom we wrote to by another form of their number": func(t *testing.T, b *bundle) {
+			id := b.messages(1, true)[0]
+			m, err := b.store.View(b.ctx).Message(id)
+			require.NoError(t, err)
+			require.NoError(t, b.store.Update(b.ctx, func(tx *store.Tx) error {
+				return tx.AddIdentities(&punchcard.Customer{ID: m.CustomerID}, []punchcard.Identity{{Kind: punchcard.IdentityPhone, Value: "+5511987654321"}})
+			}))
+			require.NoError(t, b.d.Receive(b.ctx, []byte(fmt.Sprintf(`{"entry":[{"id":"1","changes":[{"field":"messages","value":{"statuses":[
+				{"id":"wamid.%s","status":"delivered","timestamp":"%d","recipient_id":"551187654321","recipient_user_id":"BR.1"}]}}]}]}`, id, now.Unix()))))
+			b.drain()
+			b.hook("m1", "+551187654321", "BR.1", time.Now(), "")
+			require.Equal(t, m.CustomerID, b.wrote("m1"), "and their STOP is the one of whom we write to")
+			b.hook("m2", "+551187654321", "", time.Now(), "")
+			require.Equal(t, m.CustomerID, b.wrote("m2"))
+		},
+		"a Mexican number has a 1 at WhatsApp that nobody dials": func(t *testing.T, b *bundle) {
+			c := b.register("e1", "+525512345678")
+			b.hook("m1", "+5215512345678", "", now, "")
+			require.Equal(t, c, b.wrote("m1"))
+			require.ElementsMatch(t, []string{"external:e1", "phone:+525512345678"}, b.names(c))
+		},
+		"a new number is in another country": func(t *testing.T, b *bundle) {
+			lives := func(id string) [2]string {
+				c := b.customer(dispatch.Reference{ID: id})
+				return [2]string{c.Country, c.Zone}
+			}
+			c := b.register("e1", phone)
+			b.hook("m1", phone, "DK.1", now, "")
+			require.Equal(t, [2]string{"DK", "Europe/Copenhagen"}, lives(c))
+			b.hook("s1", phone, "DK.1", now, changed("user_changed_number", `"wa_id":"4915123456789","user_id":"DE.9"`))
+			require.Equal(t, [2]string{"DE", "Europe/Berlin"}, lives(c), "it is where marketing may go, and when it is night")
+			b.hook("m2", "+33612345678", "DE.9", time.Now(), "")
+			require.Equal(t, [2]string{"FR", "Europe/Paris"}, lives(c))
+			b.send(order("moved", dispatch.Reference{ExternalID: "e1", Phone: "+447400123456"}))
+			require.Equal(t, "GB", lives(c)[0])
+			in := order("told", dispatch.Reference{ExternalID: "e1"})
+			in.Profile.Timezone = "Europe/Lisbon"
+			b.send(in)
+			b.drain()
+			b.send(order("again", dispatch.Reference{ExternalID: "e1", Phone: newPhone}))
+			require.Equal(t, [2]string{"DK", "Europe/Lisbon"}, lives(c), "what they set stays")
+		},
 		"a backend says whose number it is": func(t *testing.T, b *bundle) {
 			b.hook("m1", phone, "DK.1", now, "")
 			known := b.register("e1", "")

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"punchcard"
@@ -50,7 +51,7 @@ func (d *Dispatcher) takePreference(ctx context.Context, p *whatsapp.Preference)
 	return err
 }
 
-// resumed requests the topics that stand revoked because of what the customer set in WhatsApp.
+// resumed requests the topics that stand revoked because of what the customer set in WhatsApp, and of nothing else.
 func (r *routing) resumed(at time.Time) error {
 	standings, err := r.tx.Standings(r.customer.ID)
 	if err != nil {
@@ -58,15 +59,18 @@ func (r *routing) resumed(at time.Time) error {
 	}
 	var topics []string
 	for _, t := range r.policy.Topics {
-		s := standings[t.Name]
-		if s.Standing != punchcard.StandingRevoked {
+		if standings[t.Name].Standing != punchcard.StandingRevoked {
 			continue
 		}
-		e, err := r.tx.Consent(s.EntryID)
+		log, err := r.tx.ConsentLog(r.customer.ID, t.Name)
 		if err != nil {
 			return err
 		}
-		if e != nil && (e.Source == sourcePreference || e.Source == source131050) {
+		log = slices.DeleteFunc(log, func(e punchcard.ConsentEntry) bool {
+			return e.Standing == punchcard.StandingRevoked && (e.Source == sourcePreference || e.Source == source131050)
+		})
+		// A STOP that they also wrote stands, whichever of the two came last.
+		if punchcard.DeriveConsent(log).Standing != punchcard.StandingRevoked {
 			topics = append(topics, t.Name)
 		}
 	}

@@ -19,6 +19,9 @@ type Stopping struct {
 	Topics []string
 }
 
+// ImportKeyOf is the key of what a line of an import says of everything, for one topic: it becomes a line for each.
+func ImportKeyOf(line, topic string) string { return line + "/" + topic }
+
 // StopMarketing is how WhatsApp tells that a customer wants no more marketing of the business: the topics by which the program
 // sends any or may, all of them where none does.
 func StopMarketing(p *rules.Program, source string, occurred time.Time) Stopping {
@@ -53,7 +56,7 @@ func (f *Fence) Stop(ctx context.Context, tx *store.Tx, p *rules.Program, c *pun
 		entry := s.ConsentEntry
 		entry.CustomerID, entry.Topic, entry.Standing, entry.Everything = c.ID, topic, punchcard.StandingRevoked, everything
 		if everything && s.ImportKey != nil {
-			key := *s.ImportKey + "/" + topic // one line of an import becomes a line for each topic
+			key := ImportKeyOf(*s.ImportKey, topic)
 			entry.ImportKey = &key
 		}
 		if err := tx.AddConsent(&entry); err != nil {

@@ -13,6 +13,7 @@ import (
 	"punchcard"
 	"punchcard/internal/dispatch"
 	"punchcard/internal/store"
+	"punchcard/rules"
 )
 
 // more is the coffee program with more in its program.yaml, and with a keyword for the list of topics.
@@ -200,7 +201,40 @@ func TestPreference(t *testing.T) {
 		b.messages(anna)
 		b.preference(anna, "resume")
 		require.Equal(t, "revoked revoked revoked", b.consents(anna), "a resume takes no STOP back")
+		b.preference(anna, "stop")
+		b.preference(anna, "resume")
+		require.Equal(t, "revoked revoked revoked", b.consents(anna), "nor when WhatsApp's own stop came after it")
 		require.Empty(t, b.messages(anna))
+		b.says(anna, "join")
+		b.says(anna, "yes")
+		b.preference(anna, "stop")
+		b.preference(anna, "resume")
+		require.Equal(t, "granted requested requested", b.consents(anna), "they have begun again since")
+	})
+}
+
+// A list that is imported again is taken once, whatever has become of the program's topics and however late in the day it is.
+func TestImportedAgain(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, fresh func(*testing.T) *store.Store) {
+		program := coffee()
+		b := setup(t, fresh(t), program)
+		file := "phone,topic,standing,occurred_at,source\n" + anna + ",*,revoked,2026-11-20,letter\n" + anna + ",offers,revoked,2026-11-23,call\n"
+		takes := func() dispatch.ImportTotals {
+			totals, err := b.Dispatch.ImportConsents(b.ctx, strings.NewReader(file), "Mia", false, func(dispatch.ImportLine) error { return nil })
+			require.NoError(t, err)
+			return totals
+		}
+		require.Equal(t, dispatch.ImportTotals{Recorded: 2}, takes())
+		lines := len(b.log(anna))
+		b.advance(time.Hour)
+		program["program.yaml"].Data = []byte(replaced(t, string(program["program.yaml"].Data), "\ntopics:\n", "\ntopics:\n  news: News of the shop\n"))
+		p, problems := rules.Load(program)
+		require.Empty(t, problems.Errors())
+		_, _, err := b.Fence.Catalog.Publish(b.ctx, p)
+		require.NoError(t, err)
+		require.Equal(t, dispatch.ImportTotals{Repeated: 2}, takes())
+		require.Len(t, b.log(anna), lines)
 	})
 }
 

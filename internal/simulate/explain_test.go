@@ -81,7 +81,7 @@ func TestNoMarketingWithoutConsent(t *testing.T) {
 					b.says(anna, []string{"STOP", "STOP OFFERS"}[r.IntN(2)])
 				case 6:
 					_, err := b.Dispatch.ImportConsents(b.ctx, strings.NewReader(fmt.Sprintf(
-						"phone,topic,standing,occurred_at,source,wording\n%s,offers,granted,%s,form,I agree to offers\n", anna,
+						"phone,topic,standing,occurred_at,source,wording,language,reference\n%s,offers,granted,%s,form,I agree to offers,en,form 1\n", anna,
 						b.Clock.Now().Add(-time.Duration(r.IntN(72))*time.Hour).Format(time.RFC3339))), "Mia", false, func(dispatch.ImportLine) error { return nil })
 					require.NoError(t, err)
 				case 7:

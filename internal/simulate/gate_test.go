@@ -291,6 +291,17 @@ func TestUnitedStates(t *testing.T) {
 			b.join(phone)
 			b.visits(phone, "o1")
 			require.Equal(t, []string{want}, b.advertised(phone), phone)
+			// Whose number WhatsApp does not tell is known by the country in the user id.
+			c := b.customer(phone)
+			require.NoError(t, b.Store.Update(b.ctx, func(tx *store.Tx) error {
+				user := punchcard.Identity{Kind: punchcard.IdentityUserID, Value: c.Country + ".1"}
+				if err := tx.AddIdentities(c, []punchcard.Identity{user}); err != nil {
+					return err
+				}
+				return tx.Retire(punchcard.Identity{Kind: punchcard.IdentityPhone, Value: phone, CustomerID: c.ID}, b.Clock.Now())
+			}))
+			b.visits(phone, "o2")
+			require.Equal(t, []string{want}, b.advertised(phone)[:1], phone)
 		}
 	})
 }

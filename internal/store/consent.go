@@ -55,6 +55,15 @@ func (tx *Tx) topicLog(e *punchcard.ConsentEntry) ([]punchcard.ConsentEntry, err
 	return list[punchcard.ConsentEntry](tx.db.Where("customer_id IN ? AND (topic = ? OR everything)", kin, e.Topic))
 }
 
+// ConsentLog reads the log of one topic, of a customer and of those who were merged into them.
+func (tx *Tx) ConsentLog(customer, topic string) ([]punchcard.ConsentEntry, error) {
+	kin, err := tx.kin(customer)
+	if err != nil {
+		return nil, err
+	}
+	return list[punchcard.ConsentEntry](tx.db.Where("customer_id IN ? AND topic = ?", kin, topic))
+}
+
 // outweighed tells whether a grant is older than a stop of its topic or of everything, or answers a question from before one.
 func outweighed(log []punchcard.ConsentEntry, grant punchcard.ConsentEntry) bool {
 	var topic []punchcard.ConsentEntry
@@ -86,11 +95,6 @@ func (tx *Tx) Standings(customer string) (map[string]punchcard.ConsentState, err
 	return states, err
 }
 
-// Consent reads one entry of the log, or nil.
-func (tx *Tx) Consent(id int64) (*punchcard.ConsentEntry, error) {
-	return one[punchcard.ConsentEntry](tx.db.Where("id = ?", id))
-}
-
 // Consents lists a customer's consent log after an id, in the order of recording, with those of customers who were merged into them.
 func (tx *Tx) Consents(customer string, after int64, limit int) ([]punchcard.ConsentEntry, error) {
 	kin, err := tx.kin(customer)
@@ -105,8 +109,8 @@ func (tx *Tx) AllConsents(after int64, limit int) ([]punchcard.ConsentEntry, err
 	return list[punchcard.ConsentEntry](tx.db.Where("id > ?", after).Order("id").Limit(limit))
 }
 
-// ConsentImported tells whether a line of an import was taken before.
-func (tx *Tx) ConsentImported(key string) (bool, error) {
-	e, err := one[punchcard.ConsentEntry](tx.db.Where("import_key = ?", key))
-	return e != nil, err
+// ConsentImported tells whether a line of an import was taken before, under one of the keys that it may have.
+func (tx *Tx) ConsentImported(keys ...string) (bool, error) {
+	n, err := count[punchcard.ConsentEntry](tx.db.Where("import_key IN ?", keys))
+	return n > 0, err
 }

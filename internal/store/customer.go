@@ -210,6 +210,17 @@ func (tx *Tx) LearnRegion(c *punchcard.Customer, country, zone string) error {
 	return nil
 }
 
+// moveRegion gives a customer the country and the time zone of the phone that is theirs from now on. A zone that a backend told stays.
+func (tx *Tx) moveRegion(customer, phone string) error {
+	_, region, err := punchcard.ParsePhone(phone)
+	if err != nil || region == "" {
+		return nil //nolint:nilerr // what is no phone says nothing about where somebody is
+	}
+	return tx.db.Model(&punchcard.Customer{}).Where("id = ?", customer).Updates(map[string]any{
+		"country": region, "zone": gorm.Expr("CASE WHEN timezone = '' THEN CAST(? AS text) ELSE zone END", punchcard.PhoneZone(phone)),
+	}).Error
+}
+
 // AddIdentities gives a customer names; those that they have, or have given up, change nothing. The error is CodeConflict when one
 // of them is another customer's.
 func (tx *Tx) AddIdentities(c *punchcard.Customer, identities []punchcard.Identity) error {
@@ -234,6 +245,12 @@ func (tx *Tx) AddIdentities(c *punchcard.Customer, identities []punchcard.Identi
 				return errEnrolledMeanwhile
 			default:
 				return ErrTwoCustomers
+			}
+			continue
+		}
+		if _, region, _ := punchcard.ParsePhone(id.Value); id.Kind == punchcard.IdentityPhone && region != c.Country {
+			if err := tx.moveRegion(c.ID, id.Value); err != nil {
+				return err
 			}
 		}
 	}
@@ -311,10 +328,13 @@ func (tx *Tx) own(c string, kind punchcard.IdentityKind, value string, have hold
 		// On PostgreSQL this ends the transaction, which is what starting over needs.
 		return fmt.Errorf("%w: %w", errEnrolledMeanwhile, r.Error)
 	}
-	if r.Error == nil && kind == punchcard.IdentityPhone {
-		return tx.Reached(c) // a new number may be reached where the one before was not
+	if r.Error != nil || kind != punchcard.IdentityPhone {
+		return r.Error
 	}
-	return r.Error
+	if err := tx.moveRegion(c, value); err != nil {
+		return err
+	}
+	return tx.Reached(c) // a new number may be reached where the one before was not
 }
 
 // ErrTwoCustomers says that names which should be one person's belong to two.

@@ -212,6 +212,12 @@ func tookSince(now *punchcard.Identity, when time.Time) bool {
 	return now != nil && !when.IsZero() && now.CreatedAt.After(when.Add(time.Second))
 }
 
+// Unheard tells whether a name is nobody's, and never was anybody's.
+func (tx *Tx) Unheard(name punchcard.Identity) (bool, error) {
+	have, err := tx.holders(name.Kind, name.Value)
+	return len(have) == 0, err
+}
+
 // hasKind tells whether a customer has or had a name of one of the kinds.
 func (tx *Tx) hasKind(customer string, kinds ...punchcard.IdentityKind) (bool, error) {
 	n, err := count[punchcard.Identity](tx.db.Where("customer_id = ? AND kind IN ?", customer, kinds))
