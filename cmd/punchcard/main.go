@@ -17,27 +17,29 @@ import (
 // cli is the command line: every flag can also be set by its environment variable, and every secret by a file that a variable
 // of the same name with _FILE at its end names.
 type cli struct {
-	Dev       devCmd       `cmd:"" help:"Run everything on this machine: to try, to develop, to show. Loopback only."`
-	Serve     serveCmd     `cmd:"" help:"Run the API and dispatch, against PostgreSQL and Temporal."`
-	Worker    workerCmd    `cmd:"" help:"Run the workers that journeys' runs live on, against PostgreSQL and Temporal."`
-	Migrate   migrateCmd   `cmd:"" help:"Bring the database's schema up to this program's."`
-	Program   programCmd   `cmd:"" help:"Check, format, compare and publish a program's folder."`
-	Templates templatesCmd `cmd:"" help:"Show, submit and compare what WhatsApp has of the program's templates."`
-	Pause     pauseCmd     `cmd:"" help:"Hold a journey's runs before their next effect."`
-	Resume    resumeCmd    `cmd:"" help:"Let a paused journey's runs go on."`
-	Stop      stopCmd      `cmd:"" help:"Stop a template, a reward or a journey at once, for runs of every version."`
-	Allow     allowCmd     `cmd:"" help:"Take a stop back."`
-	Circuit   circuitCmd   `cmd:"" help:"Look at what WhatsApp says of the account, and let held sends go on."`
-	EndRuns   endRunsCmd   `cmd:"" name:"end-runs" help:"End the live runs of old versions of the program."`
-	Explain   explainCmd   `cmd:"" help:"Say why a customer's messages went, waited or were not sent."`
-	Points    pointsCmd    `cmd:"" help:"Adjust a customer's points, and show what happened to them."`
-	Consents  consentsCmd  `cmd:"" help:"Import, export and revoke consents."`
-	Links     linksCmd     `cmd:"" help:"List the program's links, and make their QR codes."`
-	Hooks     hooksCmd     `cmd:"" help:"Tell other systems of what happens, by signed webhooks."`
-	Rewards   rewardsCmd   `cmd:"" help:"Look at the catalog, give rewards by hand, fill pools of codes."`
-	Keys      keysCmd      `cmd:"" help:"Make, list and revoke keys to the API."`
-	Phone     phoneCmd     `cmd:"" help:"Run the WhatsApp simulator with its phone page alone."`
-	Version   versionCmd   `cmd:"" help:"Say which version this is."`
+	Dev         devCmd         `cmd:"" help:"Run everything on this machine: to try, to develop, to show. Loopback only."`
+	Serve       serveCmd       `cmd:"" help:"Run the API and dispatch, against PostgreSQL and Temporal."`
+	Worker      workerCmd      `cmd:"" help:"Run the workers that journeys' runs live on, against PostgreSQL and Temporal."`
+	Migrate     migrateCmd     `cmd:"" help:"Bring the database's schema up to this program's."`
+	Program     programCmd     `cmd:"" help:"Check, format, compare and publish a program's folder."`
+	Templates   templatesCmd   `cmd:"" help:"Show, submit and compare what WhatsApp has of the program's templates."`
+	Pause       pauseCmd       `cmd:"" help:"Hold a journey's runs before their next effect."`
+	Resume      resumeCmd      `cmd:"" help:"Let a paused journey's runs go on."`
+	Stop        stopCmd        `cmd:"" help:"Stop a template, a reward or a journey at once, for runs of every version."`
+	Allow       allowCmd       `cmd:"" help:"Take a stop back."`
+	Circuit     circuitCmd     `cmd:"" help:"Look at what WhatsApp says of the account, and let held sends go on."`
+	EndRuns     endRunsCmd     `cmd:"" name:"end-runs" help:"End the live runs of old versions of the program."`
+	Explain     explainCmd     `cmd:"" help:"Say why a customer's messages went, waited or were not sent."`
+	Points      pointsCmd      `cmd:"" help:"Adjust a customer's points, and show what happened to them."`
+	Consents    consentsCmd    `cmd:"" help:"Import, export and revoke consents."`
+	Links       linksCmd       `cmd:"" help:"List the program's links, and make their QR codes."`
+	Hooks       hooksCmd       `cmd:"" help:"Tell other systems of what happens, by signed webhooks."`
+	Rewards     rewardsCmd     `cmd:"" help:"Look at the catalog, give rewards by hand, fill pools of codes."`
+	Capture     captureCmd     `cmd:"" help:"Use a customer's code, as a till does."`
+	Redemptions redemptionsCmd `cmd:"" help:"List redemptions, look at one, give one up."`
+	Keys        keysCmd        `cmd:"" help:"Make, list and revoke keys to the API."`
+	Phone       phoneCmd       `cmd:"" help:"Run the WhatsApp simulator with its phone page alone."`
+	Version     versionCmd     `cmd:"" help:"Say which version this is."`
 }
 
 func main() {
