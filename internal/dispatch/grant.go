@@ -109,10 +109,10 @@ func (d *Dispatcher) OpenContent(ctx context.Context, token string) (string, err
 		return "", nothing
 	}
 	switch {
+	case grant.Expired(view.Now) || grant.Reason == punchcard.ReasonExpired: // whether or not it has been looked after yet
+		return "", punchcard.Errorf(punchcard.CodeGone, "This link has expired.").Because(punchcard.ReasonExpired)
 	case grant.Status == punchcard.GrantReleased:
 		return "", punchcard.Errorf(punchcard.CodeGone, "This link is no longer valid.").Because("released")
-	case grant.Expired(view.Now):
-		return "", punchcard.Errorf(punchcard.CodeGone, "This link has expired.").Because("expired")
 	}
 	program, err := d.fence.Catalog.Program(ctx, grant.Version)
 	if err != nil {

@@ -31,8 +31,11 @@ func (r *routing) origin(sums map[string]float64) error {
 		}
 		for i := range waiting {
 			undoing, err := r.tx.Event(waiting[i].EventID)
-			if err != nil || undoing == nil {
+			if err != nil {
 				return err
+			}
+			if undoing == nil {
+				continue
 			}
 			for _, rule := range r.policy.Reverse {
 				if rule.On != undoing.Name || rule.Of != waiting[i].Event || rule.Match != waiting[i].Property {

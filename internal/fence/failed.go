@@ -28,6 +28,10 @@ func CapMarketing(tx *store.Tx, customer string) error {
 }
 
 // RefuseMarketing raises that a customer has told WhatsApp that they want no marketing from this business: routed, it is a stop.
+// Until then, and for a day, they get none: it counts from this transaction on. The customer is locked.
 func RefuseMarketing(tx *store.Tx, customer string) error {
+	if err := CapMarketing(tx, customer); err != nil {
+		return err
+	}
 	return Raise(tx, customer, punchcard.EventMessageRefused, map[string]any{}, -1)
 }

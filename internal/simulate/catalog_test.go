@@ -22,10 +22,10 @@ func catalog(rewards string) fstest.MapFS {
 	program := with(map[string]string{"rewards.yaml": rewards, "journeys/gift.yaml": `
 journey: gift
 purpose: service
-enter: [{on: referral.completed}]
+enter: [{on: review.posted}]
 if_running: after
 steps:
-  - reward: "{{ entry.friend_id }}"
+  - reward: "{{ entry.review_id }}"
     as: gift
     on_refused: [{label: refused}, {end: refused}]
   - say: "{{ gift.title }}: {{ default(gift.code, gift.url) }}"
@@ -55,7 +55,7 @@ func (b *bundle) earn(phone string, points int64) {
 // give has the gift journey give a reward, and answers what became of it: given, or the refusal's code.
 func (b *bundle) give(phone, reward string) string {
 	b.t.Helper()
-	b.event(phone, "referral.completed", map[string]any{"friend_id": reward})
+	b.event(phone, "review.posted", map[string]any{"review_id": reward})
 	runs, err := b.Store.View(b.ctx).Runs(b.customer(phone).ID, "", 1)
 	require.NoError(b.t, err)
 	require.Equal(b.t, punchcard.RunEnded, runs[0].Status, "%+v", runs[0])

@@ -337,7 +337,8 @@ func TestUnknownSendsAreReported(t *testing.T) {
 func TestWhatsAppLimits(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, fresh func(*testing.T) *store.Store) {
-		b := setup(t, fresh(t), coffee())
+		b := setup(t, fresh(t), add(coffee(), "journeys/hello.yaml",
+			"journey: hello\npurpose: service\nenter: [{on: cart.emptied, key: event.cart_id}]\nsteps: [{say: Hello.}]\n"))
 		b.Activities.Limits = activities.Limits{Daily: 2}
 		reason := func(i int) string {
 			m, _ := b.newest(fmt.Sprintf("+45201%05d", i))
@@ -359,8 +360,8 @@ func TestWhatsAppLimits(t *testing.T) {
 
 		b.Activities.Limits = activities.Limits{Pair: true}
 		b.join(anna)
-		for range 60 {
-			b.says(anna, "points")
+		for i := range 60 {
+			b.event(anna, "cart.emptied", map[string]any{"cart_id": fmt.Sprint("c", i)})
 		}
 		var sent, waiting int
 		for _, m := range b.messages(anna) {

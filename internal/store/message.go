@@ -67,13 +67,16 @@ func (tx *Tx) Amendments(m *punchcard.Message) ([]punchcard.Message, error) {
 		Order("said_at, id"))
 }
 
-// LastInbound is when the customer last wrote, nil when they never did. The service window counts from here. A notice about them
-// is nothing they wrote, nor is the change of something they had written.
+// LastInbound is when the customer last wrote, nil when they never did. The service window counts from here: from when it was said,
+// which a webhook may tell late. A notice about them is nothing they wrote, nor is the change of something they had written.
 func (tx *Tx) LastInbound(customer string) (*time.Time, error) {
 	m, err := one[punchcard.Message](tx.db.Where("customer_id = ? AND direction = ? AND kind NOT IN ('system', 'edit', 'revoke')", customer, punchcard.Inbound).
 		Order("created_at DESC").Limit(1))
 	if err != nil || m == nil {
 		return nil, err
+	}
+	if m.SaidAt != nil && m.SaidAt.Before(m.CreatedAt) {
+		return m.SaidAt, nil
 	}
 	return &m.CreatedAt, nil
 }
