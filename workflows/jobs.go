@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -165,6 +166,10 @@ func EnsureSchedules(ctx context.Context, c client.Client, table []activities.Jo
 			err = c.ScheduleClient().GetHandle(ctx, id).Update(ctx, client.ScheduleUpdateOptions{
 				DoUpdate: func(in client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
 					s := in.Description.Schedule
+					if upToDate(s, spec, action, policy) {
+						// An update writes what it has read: one that changes nothing could take back what somebody has just paused.
+						return nil, temporal.ErrSkipScheduleUpdate
+					}
 					s.Spec, s.Action, s.Policy = spec, action, policy
 					return &client.ScheduleUpdate{Schedule: &s}, nil
 				},
@@ -175,6 +180,14 @@ func EnsureSchedules(ctx context.Context, c client.Client, table []activities.Jo
 		}
 	}
 	return nil
+}
+
+// upToDate tells whether a schedule is as it is wanted.
+func upToDate(have client.Schedule, spec *client.ScheduleSpec, action *client.ScheduleWorkflowAction, policy *client.SchedulePolicies) bool {
+	does, ok := have.Action.(*client.ScheduleWorkflowAction)
+	return ok && does.Workflow == action.Workflow && does.TaskQueue == action.TaskQueue && does.ID == action.ID &&
+		have.Spec != nil && slices.Equal(have.Spec.Intervals, spec.Intervals) &&
+		have.Policy != nil && have.Policy.Overlap == policy.Overlap && have.Policy.CatchupWindow == policy.CatchupWindow
 }
 
 // Missing are the ids of those of the runs whose workflow is not under way. One question is asked of all, and then one of each that

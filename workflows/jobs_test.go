@@ -104,11 +104,19 @@ func TestSchedules(t *testing.T) {
 	}
 	handle := house.client.ScheduleClient().GetHandle(t.Context(), scheduleJob+name)
 	require.NoError(t, handle.Pause(t.Context(), client.SchedulePauseOptions{}))
+	var d *client.ScheduleDescription
+	shows := func(what func() bool) { // Temporal answers before it has done what it was asked for
+		t.Helper()
+		require.Eventually(t, func() bool {
+			var err error
+			d, err = handle.Describe(t.Context())
+			return err == nil && what()
+		}, 30*time.Second, 20*time.Millisecond)
+	}
+	shows(func() bool { return d.Schedule.State.Paused })
 	require.NoError(t, EnsureSchedules(t.Context(), house.client, table(2*time.Hour), punchcard.SystemClock{}))
-	d, err := handle.Describe(t.Context())
-	require.NoError(t, err)
-	require.True(t, d.Schedule.State.Paused)
-	require.Equal(t, 2*time.Hour, d.Schedule.Spec.Intervals[0].Every)
+	shows(func() bool { return d.Schedule.Spec.Intervals[0].Every == 2*time.Hour })
+	require.True(t, d.Schedule.State.Paused, "one that is paused stays so")
 	require.Equal(t, enumspb.SCHEDULE_OVERLAP_POLICY_SKIP, d.Schedule.Policy.Overlap)
 	require.NoError(t, handle.Trigger(t.Context(), client.ScheduleTriggerOptions{}))
 	require.NoError(t, handle.Delete(t.Context()))
