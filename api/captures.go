@@ -126,7 +126,8 @@ type lookupInput struct {
 	}
 }
 
-type foundReward struct {
+// FoundReward is a reward as a till sees it.
+type FoundReward struct {
 	GrantID    string                `json:"grant_id"`
 	Reward     string                `json:"reward"`
 	Title      string                `json:"title"`
@@ -143,8 +144,9 @@ type foundReward struct {
 	Detail     string                `json:"detail" doc:"The same for a person"`
 }
 
-func foundOf(view *store.Tx, f *dispatch.Found) (foundReward, error) {
-	v := foundReward{
+// ViewFound is what a till is shown: enough of the customer to ask whether it is they.
+func ViewFound(view *store.Tx, f *dispatch.Found) (FoundReward, error) {
+	v := FoundReward{
 		GrantID: f.Grant.ID, Reward: f.Grant.Reward, Title: f.Title, Code: f.Grant.Code, CustomerID: f.Customer.ID, Status: f.Grant.Status,
 		Value: f.Grant.Value, Left: f.Grant.Left().Float(), Partial: f.Grant.Partial, ExpiresAt: f.Grant.ExpiresAt, Usable: f.Refused == nil,
 	}
@@ -165,7 +167,7 @@ func foundOf(view *store.Tx, f *dispatch.Found) (foundReward, error) {
 	return v, err
 }
 
-func (s *server) lookup(ctx context.Context, in *lookupInput) (*output[foundReward], error) {
+func (s *server) lookup(ctx context.Context, in *lookupInput) (*output[FoundReward], error) {
 	b := in.Body
 	if strings.ContainsRune(b.Code, 0) {
 		b.Code = "?"
@@ -178,7 +180,7 @@ func (s *server) lookup(ctx context.Context, in *lookupInput) (*output[foundRewa
 	if err != nil {
 		return nil, err
 	}
-	v, err := foundOf(s.Store.View(ctx), f)
+	v, err := ViewFound(s.Store.View(ctx), f)
 	if err != nil {
 		return nil, err
 	}
@@ -193,7 +195,7 @@ type usableInput struct {
 }
 
 type usableRewards struct {
-	Items []foundReward `json:"items" nullable:"false"`
+	Items []FoundReward `json:"items" nullable:"false"`
 }
 
 func (s *server) usable(ctx context.Context, in *usableInput) (*output[usableRewards], error) {
@@ -206,9 +208,9 @@ func (s *server) usable(ctx context.Context, in *usableInput) (*output[usableRew
 		return nil, err
 	}
 	view := s.Store.View(ctx)
-	body := usableRewards{Items: []foundReward{}}
+	body := usableRewards{Items: []FoundReward{}}
 	for i := range found {
-		v, err := foundOf(view, &found[i])
+		v, err := ViewFound(view, &found[i])
 		if err != nil {
 			return nil, err
 		}
@@ -220,10 +222,11 @@ func (s *server) usable(ctx context.Context, in *usableInput) (*output[usableRew
 type refusalsInput struct {
 	Paging
 	Reason   string `query:"reason" maxLength:"100" doc:"Only those with this reason: unknown_code, velocity_device, …"`
-	Customer string `query:"customer" maxLength:"300" doc:"Only this customer's: our id (cus_…), external: and your own id, or phone: and the number"`
+	Customer string `query:"customer" maxLength:"300" doc:"Only this customer's, named as in a path"`
 }
 
-type refusalItem struct {
+// RefusalItem is one time that a rule said no.
+type RefusalItem struct {
 	ID         string                  `json:"id"`
 	CustomerID string                  `json:"customer_id" doc:"Empty when nobody knows whose it was"`
 	Reward     string                  `json:"reward" doc:"Empty when nobody knows what it was for"`
@@ -235,11 +238,12 @@ type refusalItem struct {
 	At         time.Time               `json:"at"`
 }
 
-func refusalOf(r punchcard.Refusal) refusalItem {
-	return refusalItem{r.ID, r.CustomerID, r.Reward, r.GrantID, r.Action, r.Reason, r.Caller, r.Device, r.At}
+// ViewRefusal is a refusal as the API shows it.
+func ViewRefusal(r punchcard.Refusal) RefusalItem {
+	return RefusalItem{r.ID, r.CustomerID, r.Reward, r.GrantID, r.Action, r.Reason, r.Caller, r.Device, r.At}
 }
 
-func (s *server) refusals(ctx context.Context, in *refusalsInput) (*output[list[refusalItem]], error) {
+func (s *server) refusals(ctx context.Context, in *refusalsInput) (*output[list[RefusalItem]], error) {
 	after, err := in.afterID(punchcard.PrefixRefusal)
 	if err != nil {
 		return nil, err
@@ -252,5 +256,5 @@ func (s *server) refusals(ctx context.Context, in *refusalsInput) (*output[list[
 	if err != nil {
 		return nil, err
 	}
-	return answer(paged(rows, in.Limit, func(r punchcard.Refusal) string { return r.ID }, refusalOf)), nil
+	return answer(paged(rows, in.Limit, func(r punchcard.Refusal) string { return r.ID }, ViewRefusal)), nil
 }

@@ -51,7 +51,8 @@ func (in *uploadInput) Resolve(ctx huma.Context) []error {
 	return nil
 }
 
-type uploadView struct {
+// UploadView is how far an upload of codes is.
+type UploadView struct {
 	Upload     string              `json:"upload"`
 	Status     store.UploadStatus  `json:"status" enum:"open,done"`
 	Lines      int64               `json:"lines" doc:"Lines with something on them that are done with"`
@@ -62,7 +63,7 @@ type uploadView struct {
 	Free       int64               `json:"free" doc:"How many codes of the pool are free now"`
 }
 
-func (s *server) uploadCodes(ctx context.Context, in *uploadInput) (*output[uploadView], error) {
+func (s *server) uploadCodes(ctx context.Context, in *uploadInput) (*output[UploadView], error) {
 	reward, err := s.rewardNamed(ctx, in.Reward)
 	if err != nil {
 		return nil, err
@@ -94,12 +95,18 @@ func uploadError(err error) error {
 	return malformed("the body broke off: send it again with the same upload, and it goes on where it was")
 }
 
-func (s *server) uploaded(ctx context.Context, u *store.CodeUpload) (*output[uploadView], error) {
-	free, err := s.Store.View(ctx).FreeCodes(u.Reward)
+func (s *server) uploaded(ctx context.Context, u *store.CodeUpload) (*output[UploadView], error) {
+	v, err := ViewUpload(s.Store.View(ctx), u)
 	if err != nil {
 		return nil, err
 	}
-	return answer(uploadView{u.ID, u.Status, u.Lines, u.Added, u.Duplicates, u.Invalid, u.Problems, free}), nil
+	return answer(v), nil
+}
+
+// ViewUpload is an upload as the API shows it.
+func ViewUpload(view *store.Tx, u *store.CodeUpload) (UploadView, error) {
+	free, err := view.FreeCodes(u.Reward)
+	return UploadView{u.ID, u.Status, u.Lines, u.Added, u.Duplicates, u.Invalid, u.Problems, free}, err
 }
 
 type uploadPath struct {
@@ -107,7 +114,7 @@ type uploadPath struct {
 	Upload string `path:"upload" maxLength:"100" doc:"As it was named, or answered"`
 }
 
-func (s *server) codeUpload(ctx context.Context, in *uploadPath) (*output[uploadView], error) {
+func (s *server) codeUpload(ctx context.Context, in *uploadPath) (*output[UploadView], error) {
 	u, err := s.Store.View(ctx).CodeUpload(in.Upload)
 	if err != nil {
 		return nil, err

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"maps"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -18,40 +17,29 @@ import (
 
 // CustomerPath names a customer in a path.
 type CustomerPath struct {
-	Ref string `path:"ref" maxLength:"300" doc:"Our id (cus_…), external: and your own id, or phone: and the number (phone:+4520123456)"`
+	Ref string `path:"ref" maxLength:"300" doc:"Our id (cus_…), a phone number with its plus (+4520123456), or external: and your own id"`
 }
-
-// Ways to name a customer in one word, beside our own id.
-const (
-	refExternal = "external:"
-	refPhone    = "phone:"
-)
 
 // resolve finds the customer that a word names.
 func (s *server) resolve(ctx context.Context, ref string) (*punchcard.Customer, error) {
-	var r dispatch.Reference
-	if id, ok := strings.CutPrefix(ref, refExternal); ok {
-		r.ExternalID = id
-	} else if phone, ok := strings.CutPrefix(ref, refPhone); ok {
-		r.Phone = phone
-	} else if punchcard.IsID(punchcard.PrefixCustomer, ref) {
-		r.ID = ref
-	} else {
-		return nil, punchcard.Errorf(punchcard.CodeNotFound,
-			"nobody is known by that; a customer is named by our id (cus_…), external:ID or phone:+NUMBER").In("customer").Because("unknown_customer")
-	}
-	if r == (dispatch.Reference{}) {
-		return nil, punchcard.Errorf(punchcard.CodeInvalid, "say who the customer is: external:ID or phone:+NUMBER").In("customer")
+	r, err := dispatch.ParseReference(ref)
+	if err != nil {
+		return nil, unknownCustomer(err)
 	}
 	return s.resolveReference(ctx, r)
 }
 
 func (s *server) resolveReference(ctx context.Context, r dispatch.Reference) (*punchcard.Customer, error) {
 	c, err := s.Dispatch.Resolve(ctx, r)
-	if e, ok := err.(*punchcard.Error); ok && e.Code == punchcard.CodeNotFound { //nolint:errorlint // Resolve answers it unwrapped
-		return nil, e.Because("unknown_customer")
+	return c, unknownCustomer(err)
+}
+
+// unknownCustomer says of an error that it is the customer who was not found.
+func unknownCustomer(err error) error {
+	if e, ok := err.(*punchcard.Error); ok && e.Code == punchcard.CodeNotFound { //nolint:errorlint // dispatch answers it unwrapped
+		return e.Because("unknown_customer")
 	}
-	return c, err
+	return err
 }
 
 // customerRef is a customer in a body: an object as in an event, or a word as in a path.
@@ -67,7 +55,7 @@ func (r *customerRef) UnmarshalJSON(b []byte) error {
 func (customerRef) Schema(huma.Registry) *huma.Schema {
 	text := func(doc string) *huma.Schema { return &huma.Schema{Type: huma.TypeString, Description: doc} }
 	return &huma.Schema{OneOf: []*huma.Schema{
-		{Type: huma.TypeString, Description: "As in a path: cus_…, external:ID or phone:+NUMBER"},
+		{Type: huma.TypeString, Description: "As in a path: cus_…, +4520123456 or external:ID"},
 		{Type: huma.TypeObject, AdditionalProperties: true, Properties: map[string]*huma.Schema{
 			"id": text("Ours"), "external_id": text("Yours"), "phone": text("In international form"),
 		}},
@@ -230,7 +218,7 @@ var aboutMerge = options{
 type mergeInput struct {
 	CustomerPath
 	Body struct {
-		Into string `json:"into" maxLength:"300" doc:"Who stays: cus_…, external:ID or phone:+NUMBER"`
+		Into string `json:"into" maxLength:"300" doc:"Who stays: cus_…, +4520123456 or external:ID"`
 	}
 }
 
@@ -399,7 +387,7 @@ func (s *server) customerPoints(ctx context.Context, in *customerList) (*output[
 	return answer(pointsList{PointsBody: pointsOf(points), Items: page.Items, Next: page.Next}), nil
 }
 
-func (s *server) customerGrants(ctx context.Context, in *customerList) (*output[list[grantView]], error) {
+func (s *server) customerGrants(ctx context.Context, in *customerList) (*output[list[GrantView]], error) {
 	c, err := s.resolve(ctx, in.Ref)
 	if err != nil {
 		return nil, err
@@ -412,5 +400,5 @@ func (s *server) customerGrants(ctx context.Context, in *customerList) (*output[
 	if err != nil {
 		return nil, err
 	}
-	return answer(paged(rows, in.Limit, func(g punchcard.Grant) string { return g.ID }, grantOf)), nil
+	return answer(paged(rows, in.Limit, func(g punchcard.Grant) string { return g.ID }, ViewGrant)), nil
 }

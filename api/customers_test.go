@@ -30,7 +30,7 @@ func TestCustomer(t *testing.T) {
 		"points":   map[string]any{"balance": 0.0, "pending": 0.0, "held": 0.0, "debt": 0.0, "earned": 0.0, "expiring": 0.0},
 		"consents": map[string]any{"offers": "requested", "reminders": "requested", "rewards": "requested"},
 	}
-	for _, ref := range []string{id, "external:c-17", "external%3Ac-17", "phone:+4520123456", "phone:%2B4520123456", "phone%3A%2B4520123456", "phone%3A+4520123456"} {
+	for _, ref := range []string{id, "external:c-17", "external%3Ac-17", "phone:+4520123456", "phone:%2B4520123456", "phone%3A%2B4520123456", "phone%3A+4520123456", "+4520123456", "%2B4520123456"} {
 		require.Equal(t, want, b.get("/v1/customers/"+ref).is(http.StatusOK), ref)
 	}
 	require.NotContains(t, b.log.String(), "4520123456")

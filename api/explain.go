@@ -13,8 +13,9 @@ const aboutExplain = "Each change of what was decided of a message: it went, wai
 	"text), and what would have to change for it to go."
 
 type explainInput struct {
-	Ref string `path:"ref" maxLength:"250" doc:"Our id, phone:+4520123456 or external:…"`
+	CustomerPath
 	Paging
+
 	From time.Time `query:"from" doc:"From this moment on"`
 	To   time.Time `query:"to" doc:"Until before this one"`
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"punchcard"
@@ -56,7 +57,8 @@ func (s *server) requestRedemption(ctx context.Context, in *redemptionInput) (*o
 	return answer(requestedRedemption{RedemptionID: r.ID, Status: punchcard.RedemptionRequested}), nil
 }
 
-type redemptionView struct {
+// RedemptionView is a redemption, and what is held for it.
+type RedemptionView struct {
 	ID         string                     `json:"id"`
 	CustomerID string                     `json:"customer_id"`
 	Reward     string                     `json:"reward"`
@@ -73,7 +75,7 @@ type redemptionView struct {
 	EndedAt    *time.Time                 `json:"ended_at"`
 }
 
-func (s *server) redemption(ctx context.Context, in *redemptionPath) (*output[redemptionView], error) {
+func (s *server) redemption(ctx context.Context, in *redemptionPath) (*output[RedemptionView], error) {
 	view := s.Store.View(ctx)
 	r, err := view.Redemption(in.ID)
 	if err != nil {
@@ -82,7 +84,7 @@ func (s *server) redemption(ctx context.Context, in *redemptionPath) (*output[re
 	if r == nil {
 		return nil, punchcard.Errorf(punchcard.CodeNotFound, "there is no redemption with that id")
 	}
-	v, err := viewRedemption(view, r)
+	v, err := ViewRedemption(view, r)
 	if err != nil {
 		return nil, err
 	}
@@ -93,8 +95,9 @@ type redemptionPath struct {
 	ID string `path:"id" maxLength:"100" doc:"Ours: rdm_…"`
 }
 
-func viewRedemption(view *store.Tx, r *punchcard.Redemption) (redemptionView, error) {
-	v := redemptionView{
+// ViewRedemption is a redemption as the API shows it.
+func ViewRedemption(view *store.Tx, r *punchcard.Redemption) (RedemptionView, error) {
+	v := RedemptionView{
 		ID: r.ID, CustomerID: r.CustomerID, Reward: r.Reward, Status: r.Status, Reason: r.Reason, RunID: r.RunID, GrantID: r.GrantID,
 		CreatedAt: r.CreatedAt, EndedAt: r.EndedAt,
 	}
@@ -111,10 +114,10 @@ func viewRedemption(view *store.Tx, r *punchcard.Redemption) (redemptionView, er
 type redemptionsInput struct {
 	Paging
 	Status   string `query:"status" enum:"requested,held,refused,captured,released" doc:"Only those that stand so"`
-	Customer string `query:"customer" maxLength:"300" doc:"Only this customer's: our id (cus_…), external: and your own id, or phone: and the number"`
+	Customer string `query:"customer" maxLength:"300" doc:"Only this customer's, named as in a path"`
 }
 
-func (s *server) redemptions(ctx context.Context, in *redemptionsInput) (*output[list[redemptionView]], error) {
+func (s *server) redemptions(ctx context.Context, in *redemptionsInput) (*output[list[RedemptionView]], error) {
 	customer, err := s.only(ctx, in.Customer)
 	if err != nil {
 		return nil, err
@@ -129,8 +132,8 @@ func (s *server) redemptions(ctx context.Context, in *redemptionsInput) (*output
 		return nil, err
 	}
 	var failed error
-	body := paged(rows, in.Limit, func(r punchcard.Redemption) string { return r.ID }, func(r punchcard.Redemption) redemptionView {
-		v, err := viewRedemption(view, &r)
+	body := paged(rows, in.Limit, func(r punchcard.Redemption) string { return r.ID }, func(r punchcard.Redemption) RedemptionView {
+		v, err := ViewRedemption(view, &r)
 		failed = errors.Join(failed, err)
 		return v
 	})
@@ -145,6 +148,10 @@ func (s *server) only(ctx context.Context, ref string) (string, error) {
 	if ref == "" {
 		return "", nil
 	}
+	// A plus that is not escaped comes out of a query as a space.
+	if bare := strings.TrimPrefix(ref, "phone:"); strings.HasPrefix(bare, " ") {
+		ref = "+" + bare[1:]
+	}
 	c, err := s.resolve(ctx, ref)
 	if err != nil {
 		return "", err
@@ -152,12 +159,12 @@ func (s *server) only(ctx context.Context, ref string) (string, error) {
 	return c.ID, nil
 }
 
-func (s *server) cancelRedemption(ctx context.Context, in *redemptionPath) (*output[redemptionView], error) {
+func (s *server) cancelRedemption(ctx context.Context, in *redemptionPath) (*output[RedemptionView], error) {
 	r, err := s.Dispatch.CancelRedemption(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	v, err := viewRedemption(s.Store.View(ctx), r)
+	v, err := ViewRedemption(s.Store.View(ctx), r)
 	if err != nil {
 		return nil, err
 	}

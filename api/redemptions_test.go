@@ -40,6 +40,12 @@ func TestRedemption(t *testing.T) {
 		require.Equal(t, test.reason, b.post("/v1/redemptions", test.body).is(test.status)["reason"], name)
 	}
 	require.Equal(t, 1, b.customers())
+	for _, who := range []string{id, "external:c-17", "%2B4520123456", "+4520123456", "phone:+4520123456", "phone:%2B4520123456"} {
+		require.Len(t, b.get("/v1/redemptions?customer=" + who).is(http.StatusOK)["items"], 1, who)
+		require.Empty(t, b.get("/v1/refusals?customer=" + who).is(http.StatusOK)["items"], who)
+		require.Empty(t, b.get("/v1/referrals?customer=" + who).is(http.StatusOK)["items"], who)
+	}
+	require.Equal(t, "unknown_customer", b.get("/v1/redemptions?customer=4520123456").is(http.StatusNotFound)["reason"])
 	b.get("/v1/redemptions/" + punchcard.NewID("rdm")).is(http.StatusNotFound)
 	b.get("/v1/redemptions/capture").is(http.StatusNotFound)
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"punchcard"
+	"punchcard/internal/dispatch"
 )
 
 const (
@@ -18,7 +19,8 @@ var aboutRefer = options{
 	example: `{"code": "7K3QX9MA"}`,
 }
 
-type referralItem struct {
+// ReferralItem is a referral as lists have it.
+type ReferralItem struct {
 	ID          string                   `json:"id"`
 	Code        string                   `json:"code"`
 	ReferrerID  *string                  `json:"referrer_id" doc:"Ours; null for a code that is nobody's"`
@@ -32,14 +34,16 @@ type referralItem struct {
 	EndedAt     *time.Time               `json:"ended_at" doc:"When it was reversed or refused"`
 }
 
-func referralOf(r punchcard.Referral) referralItem {
-	return referralItem{r.ID, r.Code, r.ReferrerID, r.FriendID, r.Status, r.Reason, r.Source, r.EventID, r.At, r.CompletedAt, r.EndedAt}
+// ViewReferral is a referral as the API shows it.
+func ViewReferral(r punchcard.Referral) ReferralItem {
+	return ReferralItem{r.ID, r.Code, r.ReferrerID, r.FriendID, r.Status, r.Reason, r.Source, r.EventID, r.At, r.CompletedAt, r.EndedAt}
 }
 
-type ownReferral struct {
+// OwnReferral is a customer's part in referrals.
+type OwnReferral struct {
 	Code    string        `json:"code"`
 	Link    string        `json:"link" doc:"Opens WhatsApp with the word and the code written already"`
-	By      *referralItem `json:"by" doc:"How they came themself; null for one whom nobody brought"`
+	By      *ReferralItem `json:"by" doc:"How they came themself; null for one whom nobody brought"`
 	Friends struct {
 		Attributed int64 `json:"attributed" doc:"Who came, and have not done yet what makes them count"`
 		Completed  int64 `json:"completed"`
@@ -48,7 +52,7 @@ type ownReferral struct {
 	} `json:"friends"`
 }
 
-func (s *server) customerReferral(ctx context.Context, in *CustomerPath) (*output[ownReferral], error) {
+func (s *server) customerReferral(ctx context.Context, in *CustomerPath) (*output[OwnReferral], error) {
 	c, err := s.resolve(ctx, in.Ref)
 	if err != nil {
 		return nil, err
@@ -57,15 +61,20 @@ func (s *server) customerReferral(ctx context.Context, in *CustomerPath) (*outpu
 	if err != nil {
 		return nil, err
 	}
-	body := ownReferral{Code: own.Code, Link: own.Link}
+	return answer(ViewOwnReferral(own)), nil
+}
+
+// ViewOwnReferral is a customer's part in referrals as the API shows it.
+func ViewOwnReferral(own *dispatch.OwnReferral) OwnReferral {
+	body := OwnReferral{Code: own.Code, Link: own.Link}
 	if own.By != nil {
-		by := referralOf(*own.By)
+		by := ViewReferral(*own.By)
 		body.By = &by
 	}
 	f := &body.Friends
 	f.Attributed, f.Completed = own.Friends[punchcard.ReferralAttributed], own.Friends[punchcard.ReferralCompleted]
 	f.Reversed, f.Refused = own.Friends[punchcard.ReferralReversed], own.Friends[punchcard.ReferralRefused]
-	return answer(body), nil
+	return body
 }
 
 type referInput struct {
@@ -75,7 +84,7 @@ type referInput struct {
 	}
 }
 
-func (s *server) refer(ctx context.Context, in *referInput) (*output[referralItem], error) {
+func (s *server) refer(ctx context.Context, in *referInput) (*output[ReferralItem], error) {
 	c, err := s.resolve(ctx, in.Ref)
 	if err != nil {
 		return nil, err
@@ -84,23 +93,28 @@ func (s *server) refer(ctx context.Context, in *referInput) (*output[referralIte
 	if err != nil {
 		return nil, err
 	}
-	return answer(referralOf(*r)), nil
+	return answer(ViewReferral(*r)), nil
 }
 
 type referralsInput struct {
 	Paging
 
-	Status punchcard.ReferralStatus `query:"status" enum:"attributed,completed,reversed,refused" doc:"Of this status only"`
+	Status   punchcard.ReferralStatus `query:"status" enum:"attributed,completed,reversed,refused" doc:"Of this status only"`
+	Customer string                   `query:"customer" maxLength:"300" doc:"Only this customer's, named as in a path: whom they brought, and who brought them"`
 }
 
-func (s *server) referrals(ctx context.Context, in *referralsInput) (*output[list[referralItem]], error) {
+func (s *server) referrals(ctx context.Context, in *referralsInput) (*output[list[ReferralItem]], error) {
 	before, err := in.afterID(punchcard.PrefixReferral)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := s.Store.View(ctx).Referrals(in.Status, "", before, in.Limit+1)
+	customer, err := s.only(ctx, in.Customer)
 	if err != nil {
 		return nil, err
 	}
-	return answer(paged(rows, in.Limit, func(r punchcard.Referral) string { return r.ID }, referralOf)), nil
+	rows, err := s.Store.View(ctx).Referrals(in.Status, customer, before, in.Limit+1)
+	if err != nil {
+		return nil, err
+	}
+	return answer(paged(rows, in.Limit, func(r punchcard.Referral) string { return r.ID }, ViewReferral)), nil
 }

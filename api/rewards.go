@@ -33,7 +33,8 @@ var aboutContent = options{
 	about: "Leads to the content while the grant is good. To follow it uses nothing: programs that preview links follow them too.",
 }
 
-type rewardView struct {
+// RewardView is a reward of the catalog, and how much of it is given.
+type RewardView struct {
 	Name        string            `json:"name"`
 	Kind        rules.RewardKind  `json:"kind" enum:"discount_code,gift_card,offer,content,points"`
 	Title       map[string]string `json:"title" doc:"By language"`
@@ -61,18 +62,19 @@ type rewardView struct {
 	BudgetUsed *float64 `json:"budget_used,omitempty" doc:"How much they are worth"`
 }
 
-func (s *server) rewards(ctx context.Context, _ *struct{}) (*output[list[rewardView]], error) {
+func (s *server) rewards(ctx context.Context, _ *struct{}) (*output[list[RewardView]], error) {
 	policy, err := s.Catalog.Current(ctx)
 	if err != nil {
 		return nil, err
 	}
-	uses, err := s.Store.View(ctx).RewardUses()
+	view := s.Store.View(ctx)
+	uses, err := view.RewardUses()
 	if err != nil {
 		return nil, err
 	}
-	l := list[rewardView]{Items: []rewardView{}}
+	l := list[RewardView]{Items: []RewardView{}}
 	for _, name := range slices.Sorted(maps.Keys(policy.Rewards)) {
-		v, err := s.rewardView(ctx, policy.Rewards[name], uses)
+		v, err := ViewReward(view, policy.Rewards[name], uses)
 		if err != nil {
 			return nil, err
 		}
@@ -85,16 +87,17 @@ type rewardPath struct {
 	Reward string `path:"reward" maxLength:"200" doc:"Its name in the catalog"`
 }
 
-func (s *server) reward(ctx context.Context, in *rewardPath) (*output[rewardView], error) {
+func (s *server) reward(ctx context.Context, in *rewardPath) (*output[RewardView], error) {
 	r, err := s.rewardNamed(ctx, in.Reward)
 	if err != nil {
 		return nil, err
 	}
-	uses, err := s.Store.View(ctx).RewardUses()
+	view := s.Store.View(ctx)
+	uses, err := view.RewardUses()
 	if err != nil {
 		return nil, err
 	}
-	v, err := s.rewardView(ctx, r, uses)
+	v, err := ViewReward(view, r, uses)
 	return answer(v), err
 }
 
@@ -111,8 +114,9 @@ func (s *server) rewardNamed(ctx context.Context, name string) (*rules.Reward, e
 	return r, nil
 }
 
-func (s *server) rewardView(ctx context.Context, r *rules.Reward, uses []store.RewardUse) (rewardView, error) {
-	v := rewardView{
+// ViewReward is a reward as the API shows it; uses are those of all rewards.
+func ViewReward(view *store.Tx, r *rules.Reward, uses []store.RewardUse) (RewardView, error) {
+	v := RewardView{
 		Name: r.Name, Kind: r.Kind, Title: wordings(r.Title), Description: wordings(r.Description), Terms: wordings(r.Terms), Image: r.Image,
 		Cost: r.Cost, Value: r.Value, Points: r.Points, Codes: string(r.Codes), CapturedBy: r.CapturedBy,
 		From: unlessZero(r.From), Until: unlessZero(r.Until),
@@ -135,7 +139,6 @@ func (s *server) rewardView(ctx context.Context, r *rules.Reward, uses []store.R
 			v.Released = u.Grants
 		}
 	}
-	view := s.Store.View(ctx)
 	var err error
 	if v.Stopped, err = view.Off(store.SwitchReward, r.Name); err != nil {
 		return v, err
@@ -183,7 +186,8 @@ func unlessZero(t time.Time) *time.Time {
 	return &t
 }
 
-type grantView struct {
+// GrantView is a grant as lists have it.
+type GrantView struct {
 	ID           string                `json:"id"`
 	CustomerID   string                `json:"customer_id"`
 	Reward       string                `json:"reward"`
@@ -192,6 +196,8 @@ type grantView struct {
 	CapturedBy   string                `json:"captured_by" doc:"What uses it: till, delivery, or an event"`
 	Cost         int64                 `json:"cost" doc:"Points that were held for it"`
 	Value        float64               `json:"value" doc:"In the program's currency"`
+	Left         float64               `json:"left" doc:"What of the value is not used"`
+	Partial      bool                  `json:"partial" doc:"It may be used in parts"`
 	RunID        string                `json:"run_id"`
 	RedemptionID string                `json:"redemption_id"`
 	By           string                `json:"by" doc:"Who gave it by hand; empty: a journey did"`
@@ -199,17 +205,21 @@ type grantView struct {
 	CreatedAt    time.Time             `json:"created_at"`
 	ExpiresAt    *time.Time            `json:"expires_at"`
 	EndedAt      *time.Time            `json:"ended_at" doc:"When it was captured or released"`
+	Ended        string                `json:"ended" doc:"Why it was released: expired, cancelled, how its run ended; empty when nobody said"`
 }
 
-func grantOf(g punchcard.Grant) grantView {
-	return grantView{
+// ViewGrant is a grant as the API shows it.
+func ViewGrant(g punchcard.Grant) GrantView {
+	return GrantView{
 		ID: g.ID, CustomerID: g.CustomerID, Reward: g.Reward, Status: g.Status, Code: g.Code, CapturedBy: g.CapturedBy, Cost: g.Cost, Value: g.Value,
-		RunID: g.RunID, RedemptionID: g.RedemptionID, By: g.Author, Reason: g.Note, CreatedAt: g.CreatedAt, ExpiresAt: g.ExpiresAt, EndedAt: g.EndedAt,
+		Left: g.Left().Float(), Partial: g.Partial,
+		RunID: g.RunID, RedemptionID: g.RedemptionID, By: g.Author, Reason: g.Note, CreatedAt: g.CreatedAt, ExpiresAt: g.ExpiresAt, EndedAt: g.EndedAt, Ended: g.Reason,
 	}
 }
 
 type giveInput struct {
-	Ref  string `path:"ref" maxLength:"1100" doc:"cus_…, external:ID or phone:+NUMBER"`
+	CustomerPath
+
 	Body struct {
 		Reward string `json:"reward" minLength:"1" maxLength:"200" doc:"Its name in the catalog"`
 		By     string `json:"by" minLength:"1" maxLength:"200" doc:"Who gives it"`
@@ -217,7 +227,7 @@ type giveInput struct {
 	}
 }
 
-func (s *server) giveReward(ctx context.Context, in *giveInput) (*output[grantView], error) {
+func (s *server) giveReward(ctx context.Context, in *giveInput) (*output[GrantView], error) {
 	c, err := s.resolve(ctx, in.Ref)
 	if err != nil {
 		return nil, err
@@ -228,7 +238,7 @@ func (s *server) giveReward(ctx context.Context, in *giveInput) (*output[grantVi
 	if err != nil {
 		return nil, err
 	}
-	return answer(grantOf(*g)), nil
+	return answer(ViewGrant(*g)), nil
 }
 
 type grantPath struct {
@@ -241,12 +251,28 @@ type revealItem struct {
 	At     time.Time `json:"at"`
 }
 
-type grantStory struct {
-	grantView
-	Revealed []revealItem `json:"revealed" nullable:"false" doc:"Who has read its whole code, oldest first"`
+type captureItem struct {
+	ID       string    `json:"id" doc:"By which it can be taken back"`
+	Reverses *string   `json:"reverses" doc:"The capture that this one takes back; null for a use"`
+	Amount   float64   `json:"amount" doc:"In the program's currency"`
+	Left     float64   `json:"left" doc:"What of the value was left after it"`
+	What     string    `json:"what" doc:"What used it: till, tap, delivery, step, or an event"`
+	Device   string    `json:"device"`
+	Order    string    `json:"order"`
+	By       string    `json:"by" doc:"Who took it back; empty for a use"`
+	Reason   string    `json:"reason" doc:"Why they did"`
+	At       time.Time `json:"at"`
 }
 
-func (s *server) grant(ctx context.Context, in *grantPath) (*output[grantStory], error) {
+// GrantStory is a grant with what became of it.
+type GrantStory struct {
+	GrantView
+
+	Captures []captureItem `json:"captures" nullable:"false" doc:"Its uses, and what takes them back, oldest first"`
+	Revealed []revealItem  `json:"revealed" nullable:"false" doc:"Who has read its whole code, oldest first"`
+}
+
+func (s *server) grant(ctx context.Context, in *grantPath) (*output[GrantStory], error) {
 	view := s.Store.View(ctx)
 	g, err := view.Grant(in.ID)
 	if err != nil {
@@ -255,15 +281,30 @@ func (s *server) grant(ctx context.Context, in *grantPath) (*output[grantStory],
 	if g == nil {
 		return nil, punchcard.Errorf(punchcard.CodeNotFound, "there is no grant with that id")
 	}
-	reveals, err := view.Reveals(g.ID)
+	story, err := TellGrant(view, *g)
 	if err != nil {
 		return nil, err
 	}
-	story := grantStory{grantView: grantOf(*g), Revealed: []revealItem{}}
+	return answer(story), nil
+}
+
+// TellGrant reads what became of a grant.
+func TellGrant(view *store.Tx, g punchcard.Grant) (GrantStory, error) {
+	story := GrantStory{GrantView: ViewGrant(g), Captures: []captureItem{}, Revealed: []revealItem{}}
+	uses, err := view.Captures(g.ID)
+	if err != nil {
+		return story, err
+	}
+	for _, c := range uses {
+		story.Captures = append(story.Captures, captureItem{
+			c.ID, c.Reverses, c.Amount.Float(), c.LeftOver.Float(), c.By, c.Device, c.OrderRef, c.Author, c.Note, c.At,
+		})
+	}
+	reveals, err := view.Reveals(g.ID)
 	for _, r := range reveals {
 		story.Revealed = append(story.Revealed, revealItem{r.Author, r.Reason, r.CreatedAt})
 	}
-	return answer(story), nil
+	return story, err
 }
 
 type revealInput struct {

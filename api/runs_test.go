@@ -23,7 +23,7 @@ func TestStartRun(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	id := b.ida()
-	for i, customer := range []string{`"external:c-17"`, `"phone:+4520123456"`, fmt.Sprintf("%q", id), `{"external_id": "c-17"}`, `{"phone": "+45 20 12 34 56"}`, fmt.Sprintf(`{"id": %q}`, id)} {
+	for i, customer := range []string{`"external:c-17"`, `"phone:+4520123456"`, `"+4520123456"`, fmt.Sprintf("%q", id), `{"external_id": "c-17"}`, `{"phone": "+45 20 12 34 56"}`, fmt.Sprintf(`{"id": %q}`, id)} {
 		body := start(customer, strings.ReplaceAll(cart, "cart-9", fmt.Sprintf("cart-%d", i)))
 		got := b.post("/v1/journeys/abandoned-cart/runs", body).is(http.StatusCreated)
 		run := got["run_id"].(string)
@@ -33,7 +33,7 @@ func TestStartRun(t *testing.T) {
 		problem := b.post("/v1/journeys/abandoned-cart/runs", body).is(http.StatusConflict)
 		require.Equal(t, []any{"conflict", "live_run", run, "abandoned-cart/" + run}, []any{problem["code"], problem["reason"], problem["run_id"], problem["workflow_id"]})
 	}
-	require.Len(t, b.get("/v1/customers/" + id + "/runs").is(http.StatusOK)["items"], 7, "six carts and the opt-in")
+	require.Len(t, b.get("/v1/customers/" + id + "/runs").is(http.StatusOK)["items"], 8, "seven carts and the opt-in")
 }
 
 // TestStartRunRefused starts nothing and makes nobody.

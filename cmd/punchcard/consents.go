@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
-	"strings"
 
 	"punchcard"
 	"punchcard/internal/dispatch"
@@ -74,7 +73,7 @@ func (c consentsImportCmd) Run(ctx context.Context) error {
 type consentsExportCmd struct {
 	toolDatabase
 
-	Customer string `arg:"" optional:"" help:"Our id (cus_…), external:ID or phone:+NUMBER."`
+	Customer string `arg:"" optional:"" help:"${customer}"`
 	All      bool   `help:"Everyone's log."`
 	Format   string `enum:"text,html,csv" default:"text" help:"text and html tell one customer's story; csv is the log. Everyone's is csv."`
 }
@@ -85,11 +84,12 @@ func (c consentsExportCmd) Run(ctx context.Context) error {
 		return errors.New("name a customer, or give --all")
 	}
 	out := bufio.NewWriter(os.Stdout)
-	err := c.withDispatch(ctx, func(d *dispatch.Dispatcher) error {
+	err := withStore(ctx, c.Database, func(s *store.Store) error {
+		d := newToolDispatch(s)
 		if c.All {
 			return d.ExportConsents(ctx, "", out)
 		}
-		customer, err := resolveCustomer(ctx, d, c.Customer)
+		customer, err := customerNamed(ctx, s, c.Customer)
 		if err != nil {
 			return err
 		}
@@ -108,23 +108,10 @@ func (c consentsExportCmd) Run(ctx context.Context) error {
 	return errors.Join(err, out.Flush())
 }
 
-// resolveCustomer finds a customer by a word, as the API does.
-func resolveCustomer(ctx context.Context, d *dispatch.Dispatcher, word string) (*punchcard.Customer, error) {
-	ref := dispatch.Reference{ID: word}
-	if id, ok := strings.CutPrefix(word, "external:"); ok {
-		ref = dispatch.Reference{ExternalID: id}
-	} else if phone, ok := strings.CutPrefix(word, "phone:"); ok {
-		ref = dispatch.Reference{Phone: phone}
-	} else if strings.HasPrefix(word, "+") {
-		ref = dispatch.Reference{Phone: word}
-	}
-	return d.Resolve(ctx, ref)
-}
-
 type consentsRevokeCmd struct {
 	toolDatabase
 
-	Customer  string   `arg:"" help:"Our id (cus_…), external:ID or phone:+NUMBER."`
+	Customer  string   `arg:"" help:"${customer}"`
 	Topics    []string `help:"What is revoked; everything without."`
 	Source    string   `default:"operator" help:"What brought it about, in a word or two."`
 	Reference string   `help:"Where the evidence is kept."`
@@ -132,12 +119,12 @@ type consentsRevokeCmd struct {
 
 // Run revokes.
 func (c consentsRevokeCmd) Run(ctx context.Context) error {
-	return c.withDispatch(ctx, func(d *dispatch.Dispatcher) error {
-		customer, err := resolveCustomer(ctx, d, c.Customer)
+	return withStore(ctx, c.Database, func(s *store.Store) error {
+		customer, err := customerNamed(ctx, s, c.Customer)
 		if err != nil {
 			return err
 		}
-		_, changed, err := d.Revoke(ctx, dispatch.Revocation{
+		_, changed, err := newToolDispatch(s).Revoke(ctx, dispatch.Revocation{
 			Customer: customer.ID, Topics: c.Topics, Source: c.Source, Channel: punchcard.ChannelAPI, Reference: c.Reference, By: operator(),
 		})
 		switch {

@@ -18,7 +18,7 @@ import (
 type explainCmd struct {
 	toolDatabase
 
-	Customer string `arg:"" help:"cus_…, a phone number with its plus, or external:ID."`
+	Customer string `arg:"" help:"${customer}"`
 	From     string `placeholder:"2026-01-31" help:"From this day on."`
 	To       string `placeholder:"2026-12-31" help:"Until this day, included."`
 	JSON     bool   `name:"json" help:"One JSON object a line."`
@@ -31,7 +31,7 @@ const explainPage = 500
 func (c explainCmd) Run(ctx context.Context) error {
 	return withStore(ctx, c.Database, func(s *store.Store) error {
 		view := s.View(ctx)
-		customer, err := customerNamed(view, c.Customer)
+		customer, err := customerNamed(ctx, s, c.Customer)
 		if err != nil {
 			return err
 		}

@@ -35,8 +35,11 @@ type cli struct {
 	Links       linksCmd       `cmd:"" help:"List the program's links, and make their QR codes."`
 	Hooks       hooksCmd       `cmd:"" help:"Tell other systems of what happens, by signed webhooks."`
 	Rewards     rewardsCmd     `cmd:"" help:"Look at the catalog, give rewards by hand, fill pools of codes."`
+	Grants      grantsCmd      `cmd:"" help:"List a customer's rewards, look at one, read its code."`
 	Capture     captureCmd     `cmd:"" help:"Use a customer's code, as a till does."`
-	Redemptions redemptionsCmd `cmd:"" help:"List redemptions, look at one, give one up."`
+	Redemptions redemptionsCmd `cmd:"" help:"Look up codes, ask for rewards with points, list redemptions, give one up, take a use back."`
+	Refusals    refusalsCmd    `cmd:"" help:"List what rules have refused, newest first."`
+	Referrals   referralsCmd   `cmd:"" help:"Look at who brought whom."`
 	Keys        keysCmd        `cmd:"" help:"Make, list and revoke keys to the API."`
 	Phone       phoneCmd       `cmd:"" help:"Run the WhatsApp simulator with its phone page alone."`
 	Version     versionCmd     `cmd:"" help:"Say which version this is."`
@@ -54,13 +57,7 @@ func main() {
 // run parses and runs one command, and answers the process's exit code.
 func run(ctx context.Context, args []string) int {
 	loadSecretFiles()
-	var c cli
-	parser, err := kong.New(&c,
-		kong.Name("punchcard"),
-		kong.Description("WhatsApp rewards programs: journeys as text, runs as Temporal workflows."),
-		kong.DefaultEnvars("PUNCHCARD"),
-		kong.UsageOnError(),
-	)
+	parser, err := newParser()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "punchcard:", err)
 		return 1
@@ -81,6 +78,16 @@ func run(ctx context.Context, args []string) int {
 		return 1
 	}
 	return 0
+}
+
+func newParser() (*kong.Kong, error) {
+	return kong.New(&cli{},
+		kong.Name("punchcard"),
+		kong.Description("WhatsApp rewards programs: journeys as text, runs as Temporal workflows."),
+		kong.DefaultEnvars("PUNCHCARD"),
+		kong.Vars{"customer": "The customer: cus_…, a phone number with its plus, or external:ID."},
+		kong.UsageOnError(),
+	)
 }
 
 // errSaid is the error of a command that has already said what is wrong.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 
+	"punchcard"
 	"punchcard/internal/dispatch"
 	"punchcard/internal/fence"
 	"punchcard/internal/store"
@@ -23,6 +24,27 @@ func (f toolDatabase) withDispatch(ctx context.Context, fn func(*dispatch.Dispat
 
 func newToolDispatch(s *store.Store) *dispatch.Dispatcher {
 	return dispatch.New(fence.New(s), nil, newLog(slog.LevelWarn))
+}
+
+// customerNamed finds the customer that a word on the command line names.
+func customerNamed(ctx context.Context, s *store.Store, word string) (*punchcard.Customer, error) {
+	ref, err := dispatch.ParseReference(word)
+	if err != nil {
+		return nil, err
+	}
+	return newToolDispatch(s).Resolve(ctx, ref)
+}
+
+// idNamed is customerNamed's id, and "" for no word: a list of all.
+func idNamed(ctx context.Context, s *store.Store, word string) (string, error) {
+	if word == "" {
+		return "", nil
+	}
+	c, err := customerNamed(ctx, s, word)
+	if err != nil {
+		return "", err
+	}
+	return c.ID, nil
 }
 
 type pauseCmd struct {

@@ -9,7 +9,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"punchcard"
 	"punchcard/internal/dispatch"
 	"punchcard/internal/fence"
 	"punchcard/internal/store"
@@ -23,7 +22,7 @@ type pointsCmd struct {
 type pointsAdjustCmd struct {
 	toolDatabase
 
-	Customer string `arg:"" help:"cus_…, a phone number with its plus, or external:ID."`
+	Customer string `arg:"" help:"${customer}"`
 	Points   int64  `arg:"" help:"How many; with a minus to take them, after --: points adjust CUSTOMER -- -50."`
 	Reason   string `required:"" help:"Why."`
 	By       string `required:"" help:"Who does it."`
@@ -34,7 +33,7 @@ type pointsAdjustCmd struct {
 // Run adjusts a customer's points.
 func (c pointsAdjustCmd) Run(ctx context.Context) error {
 	return withStore(ctx, c.Database, func(s *store.Store) error {
-		customer, err := customerNamed(s.View(ctx), c.Customer)
+		customer, err := customerNamed(ctx, s, c.Customer)
 		if err != nil {
 			return err
 		}
@@ -65,7 +64,7 @@ func (c pointsAdjustCmd) Run(ctx context.Context) error {
 type pointsStatementCmd struct {
 	toolDatabase
 
-	Customer string `arg:"" help:"cus_…, a phone number with its plus, or external:ID."`
+	Customer string `arg:"" help:"${customer}"`
 	From     string `placeholder:"2026-01-31" help:"From this day on."`
 	To       string `placeholder:"2026-12-31" help:"Until this day, included."`
 }
@@ -77,7 +76,7 @@ const statementPage = 500
 func (c pointsStatementCmd) Run(ctx context.Context) error {
 	return withStore(ctx, c.Database, func(s *store.Store) error {
 		view := s.View(ctx)
-		customer, err := customerNamed(view, c.Customer)
+		customer, err := customerNamed(ctx, s, c.Customer)
 		if err != nil {
 			return err
 		}
@@ -133,25 +132,4 @@ func (c pointsStatementCmd) Run(ctx context.Context) error {
 			return w.Flush()
 		}
 	})
-}
-
-// customerNamed finds a customer by our id, a phone number, or the backend's id.
-func customerNamed(view *store.Tx, name string) (*punchcard.Customer, error) {
-	if punchcard.IsID(punchcard.PrefixCustomer, name) {
-		c, err := view.Customer(name)
-		if err != nil || c != nil {
-			return c, err
-		}
-	}
-	id := punchcard.Identity{Kind: punchcard.IdentityPhone, Value: strings.TrimPrefix(name, "phone:")}
-	if external, ok := strings.CutPrefix(name, "external:"); ok {
-		id = punchcard.Identity{Kind: punchcard.IdentityExternal, Value: external}
-	} else if phone, _, err := punchcard.ParsePhone(id.Value); err == nil {
-		id.Value = phone
-	}
-	c, err := view.Identify([]punchcard.Identity{id})
-	if err == nil && c == nil {
-		err = punchcard.Errorf(punchcard.CodeNotFound, "there is no such customer")
-	}
-	return c, err
 }

@@ -7,16 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
-	"text/tabwriter"
 	"time"
 
 	"punchcard"
+	"punchcard/api"
 	"punchcard/internal/dispatch"
 	"punchcard/internal/fence"
 	"punchcard/internal/store"
@@ -24,7 +22,8 @@ import (
 )
 
 type rewardsCmd struct {
-	List  rewardsListCmd  `cmd:"" help:"List the catalog, and how much of it is given."`
+	List  rewardsListCmd  `cmd:"" help:"List the catalog, and how much of it is given and left."`
+	Show  rewardsShowCmd  `cmd:"" help:"Show one reward: what it is, who can have it, how much is given and left."`
 	Grant rewardsGrantCmd `cmd:"" help:"Give a customer a reward by hand."`
 	Codes rewardsCodesCmd `cmd:"" help:"Fill the pools of codes."`
 }
@@ -47,7 +46,10 @@ func (c sealedDatabase) withStore(ctx context.Context, fn func(*store.Store) err
 	return codeFlags{CodeKeys: c.CodeKeys}.withStore(ctx, c.Database, fn)
 }
 
-type rewardsListCmd struct{ toolDatabase }
+type rewardsListCmd struct {
+	toolDatabase
+	jsonFlag
+}
 
 // Run shows the table.
 func (c rewardsListCmd) Run(ctx context.Context) error {
@@ -56,61 +58,121 @@ func (c rewardsListCmd) Run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		uses, err := s.View(ctx).RewardUses()
+		view := s.View(ctx)
+		uses, err := view.RewardUses()
 		if err != nil {
 			return err
 		}
-		w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "REWARD\tKIND\tCOST\tHELD\tGIVEN\tCAPTURED\tRELEASED\tFREE CODES")
+		var rows []api.RewardView
 		for _, name := range slices.Sorted(maps.Keys(policy.Rewards)) {
-			r := policy.Rewards[name]
-			n := map[punchcard.GrantStatus]int64{}
-			for _, u := range uses {
-				if u.Reward == name {
-					n[u.Status] = u.Grants
-				}
+			v, err := api.ViewReward(view, policy.Rewards[name], uses)
+			if err != nil {
+				return err
 			}
-			free := "-"
-			if r.Codes == rules.CodesPool {
-				count, err := s.View(ctx).FreeCodes(name)
-				if err != nil {
-					return err
-				}
-				free = fmt.Sprint(count)
-			}
-			fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\n", name, r.Kind, r.Cost, n[punchcard.GrantHeld], n[punchcard.GrantGiven],
-				n[punchcard.GrantCaptured], n[punchcard.GrantReleased], free)
+			rows = append(rows, v)
 		}
-		return w.Flush()
+		return sayList(c.JSON, rows, "REWARD\tKIND\tCOST\tHELD\tGIVEN\tCAPTURED\tRELEASED\tFREE CODES\tSTOCK LEFT\tBUDGET USED", func(v api.RewardView) []any {
+			name := v.Name
+			if v.Stopped {
+				name += " (stopped)"
+			}
+			return []any{name, v.Kind, v.Cost, v.Held, v.Given, v.Captured, v.Released, numberOrDash(v.FreeCodes), numberOrDash(v.Stock), budget(v)}
+		})
+	})
+}
+
+func numberOrDash(n *int64) string {
+	if n == nil {
+		return "-"
+	}
+	return fmt.Sprint(*n)
+}
+
+func budget(v api.RewardView) string {
+	if v.Budget == nil {
+		return "-"
+	}
+	return fmt.Sprintf("%v of %v", *v.BudgetUsed, *v.Budget)
+}
+
+type rewardsShowCmd struct {
+	toolDatabase
+	jsonFlag
+
+	Reward string `arg:"" help:"Its name in the catalog."`
+}
+
+// Run shows a reward.
+func (c rewardsShowCmd) Run(ctx context.Context) error {
+	return withStore(ctx, c.Database, func(s *store.Store) error {
+		policy, err := fence.NewCatalog(s).Current(ctx)
+		if err != nil {
+			return err
+		}
+		r := policy.Rewards[c.Reward]
+		if r == nil {
+			return punchcard.Errorf(punchcard.CodeNotFound, "the program has no such reward: punchcard rewards list has their names")
+		}
+		view := s.View(ctx)
+		uses, err := view.RewardUses()
+		if err != nil {
+			return err
+		}
+		v, err := api.ViewReward(view, r, uses)
+		if err != nil {
+			return err
+		}
+		stopped := ""
+		if v.Stopped {
+			stopped = "yes: punchcard allow reward " + v.Name + " takes that back"
+		}
+		fields := []field{{"reward", v.Name}, {"kind", v.Kind}}
+		for _, words := range []struct {
+			name string
+			by   map[string]string
+		}{{"title", v.Title}, {"description", v.Description}, {"terms", v.Terms}} {
+			for _, language := range slices.Sorted(maps.Keys(words.by)) {
+				fields = append(fields, field{words.name + " " + language, words.by[language]})
+			}
+		}
+		return sayOne(c.JSON, v, append(fields, field{"cost", v.Cost}, field{"value", v.Value}, field{"codes", v.Codes}, field{"captured by", v.CapturedBy},
+			field{"eligible", v.Eligible}, field{"from", timeOrDash(v.From)}, field{"until", timeOrDash(v.Until)}, field{"stopped", stopped},
+			field{"held", v.Held}, field{"given", v.Given}, field{"captured", v.Captured}, field{"released", v.Released},
+			field{"free codes", numberOrDash(v.FreeCodes)}, field{"stock left", numberOrDash(v.Stock)}, field{"budget used", budget(v)}))
 	})
 }
 
 type rewardsGrantCmd struct {
 	sealedDatabase
 
-	Customer string `arg:"" help:"cus_…, external:ID or phone:+NUMBER."`
+	Customer string `arg:"" help:"${customer}"`
 	Reward   string `arg:"" help:"Its name in the catalog."`
 	By       string `required:"" help:"Who gives it."`
 	Reason   string `required:"" help:"Why."`
+	Once     string `placeholder:"KEY" help:"Do it once for this key, however often the command is given."`
 }
 
 // Run gives the reward and says what is known of the grant.
 func (c rewardsGrantCmd) Run(ctx context.Context) error {
 	return c.withStore(ctx, func(s *store.Store) error {
-		d := dispatch.New(fence.New(s), nil, slog.New(slog.DiscardHandler))
-		ref := dispatch.Reference{ID: c.Customer}
-		if id, ok := strings.CutPrefix(c.Customer, "external:"); ok {
-			ref = dispatch.Reference{ExternalID: id}
-		} else if phone, ok := strings.CutPrefix(c.Customer, "phone:"); ok {
-			ref = dispatch.Reference{Phone: phone}
-		}
-		customer, err := d.Resolve(ctx, ref)
+		customer, err := customerNamed(ctx, s, c.Customer)
 		if err != nil {
 			return err
 		}
-		g, err := d.GiveReward(ctx, dispatch.Given{Customer: customer.ID, Reward: c.Reward, By: c.By, Note: c.Reason})
+		key := onceKey("", c.Once)
+		before, err := s.View(ctx).GrantOfRequest(key)
 		if err != nil {
 			return err
+		}
+		if before != nil && (before.CustomerID != customer.ID || before.Reward != c.Reward) {
+			return fmt.Errorf("nothing was done: the key of --once has given another before (%s); give each gift a key of its own", before.ID)
+		}
+		g, err := newToolDispatch(s).GiveReward(ctx, dispatch.Given{Customer: customer.ID, Reward: c.Reward, By: c.By, Note: c.Reason, Request: key})
+		if err != nil {
+			return err
+		}
+		if before != nil {
+			fmt.Print("That was done before. ")
 		}
 		fmt.Printf("%s  %s  %s  %s\n", g.ID, g.Reward, g.Status, g.Code)
 		return nil
@@ -119,6 +181,7 @@ func (c rewardsGrantCmd) Run(ctx context.Context) error {
 
 type rewardsCodesCmd struct {
 	Upload codesUploadCmd `cmd:"" help:"Add a file of codes to a reward's pool."`
+	Show   codesShowCmd   `cmd:"" help:"Show how far an upload is."`
 }
 
 type codesUploadCmd struct {
@@ -151,6 +214,7 @@ func (c codesUploadCmd) Run(ctx context.Context) (err error) {
 		if r := policy.Rewards[c.Reward]; r == nil || r.Codes != rules.CodesPool {
 			return fmt.Errorf("the program has no reward %q whose codes are a pool", c.Reward)
 		}
+		fmt.Fprintf(os.Stderr, "upload %s\n", id)
 		ext := filepath.Ext(c.File)
 		said := time.Now()
 		u, err := s.UploadCodes(ctx, id, c.Reward, punchcard.NewCodeFile(file, ext == ".ndjson" || ext == ".jsonl"), func(u store.CodeUpload) {
@@ -176,5 +240,38 @@ func (c codesUploadCmd) Run(ctx context.Context) (err error) {
 			fmt.Printf("%d lines: %d added, %d duplicates, %d invalid. %d codes of %s are free.\n", u.Lines, u.Added, u.Duplicates, u.Invalid, free, c.Reward)
 		}
 		return err
+	})
+}
+
+type codesShowCmd struct {
+	toolDatabase
+	jsonFlag
+
+	Upload string `arg:"" help:"The upload's name, as rewards codes upload says it, or as the API was given it."`
+}
+
+// Run shows how far the upload is.
+func (c codesShowCmd) Run(ctx context.Context) error {
+	return withStore(ctx, c.Database, func(s *store.Store) error {
+		view := s.View(ctx)
+		u, err := view.CodeUpload(c.Upload)
+		if err != nil {
+			return err
+		}
+		if u == nil {
+			return punchcard.Errorf(punchcard.CodeNotFound, "there is no upload of that name")
+		}
+		v, err := api.ViewUpload(view, u)
+		if err != nil {
+			return err
+		}
+		fields := []field{
+			{"upload", v.Upload}, {"reward", u.Reward}, {"status", v.Status}, {"lines", v.Lines}, {"added", v.Added}, {"duplicates", v.Duplicates},
+			{"invalid", v.Invalid}, {"free codes", v.Free}, {"begun", u.CreatedAt.Format(time.DateTime)}, {"went on", u.UpdatedAt.Format(time.DateTime)},
+		}
+		for _, p := range v.Problems {
+			fields = append(fields, field{fmt.Sprintf("line %d", p.Line), p.Reason})
+		}
+		return sayOne(c.JSON, v, fields)
 	})
 }

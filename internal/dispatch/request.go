@@ -11,6 +11,33 @@ import (
 	"punchcard/rules"
 )
 
+// Ways to name a customer in one word, beside our own id and a phone number.
+const (
+	refExternal = "external:"
+	refPhone    = "phone:"
+)
+
+// ParseReference reads how a customer is named in one word, on a command line and in an address: by our id (cus_…), external:ID, or a phone
+// number with its plus, which may have phone: before it. The error is CodeNotFound: nobody is known by anything else.
+func ParseReference(word string) (Reference, error) {
+	var ref Reference
+	switch id, external := strings.CutPrefix(word, refExternal); {
+	case external:
+		ref.ExternalID = id
+	case punchcard.IsID(punchcard.PrefixCustomer, word):
+		ref.ID = word
+	case strings.HasPrefix(word, "+"), strings.HasPrefix(word, refPhone):
+		ref.Phone = strings.TrimPrefix(word, refPhone)
+	default:
+		return ref, punchcard.Errorf(punchcard.CodeNotFound,
+			"nobody is known by that; a customer is named by our id (cus_…), a phone number with its plus (+4520123456), or external:ID").In("customer")
+	}
+	if ref == (Reference{}) {
+		return ref, punchcard.Errorf(punchcard.CodeInvalid, "say who the customer is after external: or phone:").In("customer")
+	}
+	return ref, nil
+}
+
 // Resolve finds the customer that a reference names. The error is CodeNotFound when nobody is known by it, and CodeInvalid for
 // a reference that is none.
 func (d *Dispatcher) Resolve(ctx context.Context, ref Reference) (*punchcard.Customer, error) {
