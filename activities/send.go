@@ -60,11 +60,7 @@ func (a *Activities) message(ctx context.Context, in Input, compose func(*fence.
 	if err != nil {
 		return a.settle(ctx, in, rules.Result{}, err)
 	}
-	var out outgoing
-	result, err := a.Fence.Do(ctx, in.Run, in.Effect, guarded(func(p *fence.Pass) (r rules.Result, err error) {
-		r, out, err = a.prepare(p, compose, turn)
-		return r, err
-	}))
+	out, result, err := a.begin(ctx, in, compose, turn)
 	if err != nil || result.Reply != fence.ReplyBegun {
 		return a.settle(ctx, in, result, err)
 	}
@@ -86,6 +82,37 @@ func (a *Activities) message(ctx context.Context, in Input, compose func(*fence.
 		return a.outcome(p, m, accepted, sendErr)
 	})
 }
+
+// begin commits what the gate decides. Where the database goes while it commits, nobody can say whether it did: but we know that
+// WhatsApp has not been called, so it holds out like finish, and goes on with a record that turns out to be its own.
+func (a *Activities) begin(
+	ctx context.Context, in Input, compose func(*fence.Pass) (*draft, error), turn *Turn,
+) (out outgoing, result rules.Result, err error) {
+	for {
+		result, err = a.Fence.Do(ctx, in.Run, in.Effect, guarded(func(p *fence.Pass) (r rules.Result, err error) {
+			r, out, err = a.prepare(p, compose, turn, out)
+			return r, err
+		}))
+		if out.id == "" || !holdsOut(ctx, err) {
+			return out, result, err
+		}
+	}
+}
+
+// holdsOut tells whether an outage is worth to be tried again here and now, after a pause.
+func holdsOut(ctx context.Context, err error) bool {
+	if !store.IsOutage(err) || errors.Is(err, store.ErrKilled) || ctx.Err() != nil {
+		return false
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(holdPause):
+	}
+	return true
+}
+
+// holdPause is how long, in real time, before the database is tried again.
+const holdPause = 200 * time.Millisecond
 
 // turn books the message's turn and waits for it, but for what goes before the call. It is nil where nobody paces.
 func (a *Activities) turn(ctx context.Context, in Input) (*Turn, error) {
@@ -131,15 +158,24 @@ func (a *Activities) tellPacer(ctx context.Context, sendErr error) {
 
 // outgoing is a message that is committed as `sending`.
 type outgoing struct {
-	id        string
+	id        string // "": there is none yet
+	handedAt  time.Time
 	wire      whatsapp.Message
 	marketing bool
 }
 
-func (a *Activities) prepare(p *fence.Pass, compose func(*fence.Pass) (*draft, error), turn *Turn) (rules.Result, outgoing, error) {
+// prepare lets the gate decide, and puts the message into words. before is what an earlier call of this very activity has prepared,
+// and does not know to be committed.
+func (a *Activities) prepare(
+	p *fence.Pass, compose func(*fence.Pass) (*draft, error), turn *Turn, before outgoing,
+) (rules.Result, outgoing, error) {
 	m, err := p.Tx.MessageOfEffect(p.Run.ID, p.Effect.Step)
 	if err != nil {
 		return rules.Result{}, outgoing{}, err
+	}
+	if m != nil && m.Status == punchcard.MessageSending && m.ID == before.id && m.HandedAt.Equal(before.handedAt) {
+		p.MessageID = m.ID
+		return rules.Result{Reply: fence.ReplyBegun}, before, nil
 	}
 	if m != nil && m.Status != punchcard.MessageDeferred {
 		r, err := a.found(p, m)
@@ -206,7 +242,7 @@ func (a *Activities) prepare(p *fence.Pass, compose func(*fence.Pass) (*draft, e
 			record.Status, record.Reason, record.RetryAt, record.HandedAt = punchcard.MessageSending, "", nil, &p.Tx.Now
 			record.Attempts++
 			p.MessageID = record.ID
-			out.wire = words
+			out.handedAt, out.wire = p.Tx.Now.Truncate(time.Microsecond), words // as the database keeps it
 			out.wire.To, out.wire.UserID, out.wire.CallbackData = to.phone, to.userID, record.ID
 		}
 	}
@@ -267,12 +303,8 @@ func (a *Activities) finish(ctx context.Context, in Input, id string, became fun
 			}
 			return result, refused(p, m, result)
 		})
-		if !store.IsOutage(err) || ctx.Err() != nil {
+		if !holdsOut(ctx, err) {
 			return a.settle(ctx, in, result, err)
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(finishPause):
 		}
 	}
 }
@@ -295,9 +327,6 @@ func refused(p *fence.Pass, m *punchcard.Message, result rules.Result) error {
 		return nil
 	}
 }
-
-// finishPause is how long finish waits, in real time, before it tries the database again.
-const finishPause = 200 * time.Millisecond
 
 // outcome writes WhatsApp's answer into the message, and says what it means to the run. A status webhook may have been faster.
 func (a *Activities) outcome(p *fence.Pass, m *punchcard.Message, accepted whatsapp.Accepted, sendErr error) (rules.Result, error) {
