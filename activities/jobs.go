@@ -63,8 +63,8 @@ const (
 )
 
 const (
-	// pointsBatch is how many customers one transaction passes time for: some hundredths of a second.
-	pointsBatch = 50
+	// PointsBatch is how many customers one transaction passes time for: some hundredths of a second.
+	PointsBatch = 50
 	// maxQueued is how many customers with events to route a job that raises events adds to at most.
 	maxQueued = 500
 	// settingTiers keeps the tiers by which every account was reckoned last.
@@ -104,7 +104,7 @@ func (a *Activities) pointsBatch(ctx context.Context, after string) (Batch, erro
 		return Batch{Next: after, Busy: true}, err
 	}
 	if id, all := strings.CutPrefix(after, cursorAll); all {
-		ids, err := view.Accounts(id, pointsBatch)
+		ids, err := view.Accounts(id, PointsBatch)
 		if err != nil {
 			return Batch{}, err
 		}
@@ -112,7 +112,7 @@ func (a *Activities) pointsBatch(ctx context.Context, after string) (Batch, erro
 		if err != nil {
 			return b, err
 		}
-		if len(ids) == pointsBatch {
+		if len(ids) == PointsBatch {
 			b.Next = cursorAll + ids[len(ids)-1]
 			return b, nil
 		}
@@ -123,7 +123,7 @@ func (a *Activities) pointsBatch(ctx context.Context, after string) (Batch, erro
 	if err != nil {
 		return Batch{}, err
 	}
-	due, err := view.DueAccounts(from, pointsBatch)
+	due, err := view.DueAccounts(from, PointsBatch)
 	if err != nil {
 		return Batch{}, err
 	}
@@ -132,7 +132,7 @@ func (a *Activities) pointsBatch(ctx context.Context, after string) (Batch, erro
 		ids[i] = d.CustomerID
 	}
 	b, err := a.passTime(ctx, policy, ids)
-	if len(due) == pointsBatch {
+	if len(due) == PointsBatch {
 		last := due[len(due)-1]
 		b.Next = fmt.Sprintf("%s%d/%s", cursorDue, last.DueAt.UnixMicro(), last.CustomerID)
 	}
@@ -196,12 +196,9 @@ func (a *Activities) passTime(ctx context.Context, policy fence.Published, ids [
 			return err
 		}
 		for i := range free {
-			if err := fence.PassTime(tx, policy.Program, &free[i], listens); err != nil {
-				return err
-			}
 			done[free[i].ID] = true
 		}
-		return nil
+		return fence.PassTime(tx, policy.Program, free, listens)
 	})
 	if store.IsOutage(err) {
 		return Batch{}, err
@@ -218,7 +215,7 @@ func (a *Activities) passTime(ctx context.Context, policy fence.Published, ids [
 			if err != nil {
 				return err
 			}
-			return fence.PassTime(tx, policy.Program, c, listens)
+			return fence.PassTime(tx, policy.Program, []punchcard.Customer{*c}, listens)
 		})
 		if store.IsOutage(err) {
 			return Batch{}, err

@@ -245,11 +245,14 @@ func Cause(err error) error {
 
 // Raise adds an event of ours, to be routed later in a transaction of its own. depth is that of what raised it.
 func Raise(tx *store.Tx, customer, name string, properties map[string]any, depth int) error {
-	_, err := tx.AddEvent(&punchcard.Event{
+	return tx.AddEvents(raised(tx, customer, name, properties, depth))
+}
+
+func raised(tx *store.Tx, customer, name string, properties map[string]any, depth int) *punchcard.Event {
+	return &punchcard.Event{
 		ID: punchcard.NewID(punchcard.PrefixEvent), CustomerID: customer, Name: name, Properties: properties,
 		OccurredAt: tx.Now, Depth: depth + 1,
-	})
-	return err
+	}
 }
 
 // PointsExpiry is when points that are earned now expire, nil for never.

@@ -97,7 +97,7 @@ func Watch(tx *store.Tx, p *rules.Program, c *punchcard.Customer, depth int, fn 
 		return err
 	}
 	if p.Tiers != nil {
-		if err := retier(tx, p, c, tier, depth, false); err != nil {
+		if err := retierOne(tx, p, c.ID, tier, depth); err != nil {
 			return err
 		}
 	}

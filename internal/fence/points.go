@@ -16,24 +16,38 @@ const (
 	propExpiresOn = "expires_on"
 )
 
-// PassTime does what time does to a customer: points mature and expire, a tier that they no longer reach falls. It raises events of
-// that, where listens says that somebody listens. The customer is locked.
-func PassTime(tx *store.Tx, p *rules.Program, c *punchcard.Customer, listens func(event string) bool) error {
-	account, err := tx.Account(c.ID)
+// PassTime does what time does to customers: points mature and expire, a tier that they no longer reach falls. It raises events of
+// that, where listens says that somebody listens. How many statements it takes does not depend on how many customers they are. They
+// are locked.
+func PassTime(tx *store.Tx, p *rules.Program, customers []punchcard.Customer, listens func(event string) bool) error {
+	if len(customers) == 0 {
+		return nil
+	}
+	ids := make([]string, len(customers))
+	for i := range customers {
+		ids[i] = customers[i].ID
+	}
+	var events []*punchcard.Event
+	passed, err := tx.PassTime(ids, func(accounts []*punchcard.Points) error {
+		tiers, err := tiersOf(tx, p, accounts)
+		if err != nil {
+			return err
+		}
+		events, err = retier(tx, p, accounts, tiers, 0, true)
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	tier, err := tierOf(tx, p, account)
-	if err != nil {
-		return err
+	for i := range customers {
+		events = append(events, passedEvents(tx, p, &customers[i], passed[i], listens)...)
 	}
-	if err := retier(tx, p, c, tier, 0, true); err != nil {
-		return err
-	}
-	passed, err := tx.PassTime(c.ID)
-	if err != nil {
-		return err
-	}
+	return tx.AddEvents(events...)
+}
+
+// passedEvents are those of what time has done to a customer's points that somebody listens to.
+func passedEvents(tx *store.Tx, p *rules.Program, c *punchcard.Customer, passed store.Passed, listens func(event string) bool) []*punchcard.Event {
+	var events []*punchcard.Event
 	for _, e := range []struct {
 		name   string
 		points int64
@@ -49,11 +63,9 @@ func PassTime(tx *store.Tx, p *rules.Program, c *punchcard.Customer, listens fun
 		if e.name == punchcard.EventPointsExpiring {
 			properties[propExpiresOn] = passed.ExpiresAt.In(Zone(p, c)).Format(time.DateOnly)
 		}
-		if err := Raise(tx, c.ID, e.name, properties, 0); err != nil {
-			return err
-		}
+		events = append(events, raised(tx, c.ID, e.name, properties, 0))
 	}
-	return nil
+	return events
 }
 
 // Listens tells which events anything listens to: today's program, or a run of an older one that is still under way.

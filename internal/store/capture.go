@@ -128,7 +128,7 @@ func (tx *Tx) UsableGrants(customer string, limit int) ([]punchcard.Grant, error
 // ExpiringGrants lists open grants whose time is over by now, after a place in their order, which is that of their times.
 func (tx *Tx) ExpiringGrants(after time.Time, id string, limit int) ([]punchcard.Grant, error) {
 	return list[punchcard.Grant](tx.db.Where("ended_at IS NULL AND expires_at IS NOT NULL AND expires_at <= ?", tx.Now).
-		Where("expires_at > ? OR expires_at = ? AND id > ?", after, after, id).Order("expires_at, id").Limit(limit))
+		Where("(expires_at, id) > (?, ?)", after, id).Order("expires_at, id").Limit(limit))
 }
 
 // NextExpiry is when the next open grant's time is over, nil when none has an end.

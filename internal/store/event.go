@@ -1,6 +1,7 @@
 package store
 
 import (
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -15,19 +16,50 @@ import (
 func (tx *Tx) AddEvent(e *punchcard.Event) (bool, error) {
 	// The place in the queue comes first: it is locked until this transaction ends, so that a customer's events are
 	// committed in the order of their seq and none overtakes another.
-	if err := tx.queueCustomer(e.CustomerID); err != nil {
+	if err := tx.queueCustomers(e.CustomerID); err != nil {
 		return false, err
 	}
-	e.Seq = 0 // of a try that was rolled back
-	e.Status, e.ReceivedAt, e.OccurredAt = punchcard.EventPending, tx.Now, kept(e.OccurredAt)
-	if e.Properties == nil {
-		e.Properties = map[string]any{}
-	}
+	tx.fresh(e)
 	r := tx.db.Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "id"}}, DoNothing: true}).Create(e)
 	if data := toldOf(e); data != nil && r.RowsAffected > 0 {
 		tx.Tell(e.CustomerID, data)
 	}
 	return r.RowsAffected > 0, r.Error
+}
+
+// AddEvents stores events with new ids of ours, to be routed in this order, and puts their customers into the queue: two statements,
+// however many they are. The customers are locked.
+func (tx *Tx) AddEvents(events ...*punchcard.Event) error {
+	if len(events) == 0 {
+		return nil
+	}
+	var customers []string
+	for _, e := range events {
+		customers = append(customers, e.CustomerID)
+		tx.fresh(e)
+	}
+	slices.Sort(customers) // whoever else queues several does so in this order, and nobody waits crosswise
+	if err := tx.queueCustomers(slices.Compact(customers)...); err != nil {
+		return err
+	}
+	if err := tx.db.CreateInBatches(&events, rowsAtOnce).Error; err != nil {
+		return err
+	}
+	for _, e := range events {
+		if data := toldOf(e); data != nil {
+			tx.Tell(e.CustomerID, data)
+		}
+	}
+	return nil
+}
+
+// fresh makes an event one that is to be routed.
+func (tx *Tx) fresh(e *punchcard.Event) {
+	e.Seq = 0 // of a try that was rolled back
+	e.Status, e.ReceivedAt, e.OccurredAt = punchcard.EventPending, tx.Now, kept(e.OccurredAt)
+	if e.Properties == nil {
+		e.Properties = map[string]any{}
+	}
 }
 
 // pendingCustomer is a place in the queue of customers with events to route.
@@ -37,13 +69,17 @@ type pendingCustomer struct {
 	ClaimedBy  string
 }
 
-// queueCustomer makes a customer due now. It takes a claim away from whoever has it: they may have looked before this
+// queueCustomers makes customers due now. It takes a claim away from whoever has it: they may have looked before this
 // transaction's event was there to be seen, and must not close the place.
-func (tx *Tx) queueCustomer(id string) error {
+func (tx *Tx) queueCustomers(ids ...string) error {
+	places := make([]pendingCustomer, len(ids))
+	for i, id := range ids {
+		places[i] = pendingCustomer{CustomerID: id, DueAt: machineNow()}
+	}
 	return tx.db.Clauses(clause.OnConflict{
 		Columns:   []clause.Column{{Name: "customer_id"}},
 		DoUpdates: clause.Assignments(map[string]any{"due_at": machineNow(), "claimed_by": ""}),
-	}).Create(&pendingCustomer{CustomerID: id, DueAt: machineNow()}).Error
+	}).CreateInBatches(&places, rowsAtOnce).Error
 }
 
 // machineNow is the time of claims and retries, which are about machines and not about the business.
@@ -134,7 +170,7 @@ func (tx *Tx) Unpark(id string) error {
 	if err := tx.db.Model(e).Updates(map[string]any{"status": punchcard.EventPending, "attempts": 0, "error": ""}).Error; err != nil {
 		return err
 	}
-	return tx.queueCustomer(e.CustomerID)
+	return tx.queueCustomers(e.CustomerID)
 }
 
 // Event reads an event by its id, or nil.

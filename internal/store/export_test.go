@@ -72,6 +72,18 @@ func (tx *Tx) Settle(customer string) error {
 	return err
 }
 
+// ReadAccounts reads what PassTime reads of accounts.
+func (tx *Tx) ReadAccounts(customers ...string) error {
+	_, err := tx.books(customers)
+	return err
+}
+
+// Unannounced is unannounced.
+func (tx *Tx) Unannounced(customers ...string) error {
+	_, err := tx.unannounced(customers)
+	return err
+}
+
 // IsDuplicate is isDuplicate.
 var IsDuplicate = isDuplicate
 

@@ -139,9 +139,12 @@ func toldOf(e *punchcard.Event) punchcard.HookData {
 }
 
 // tellPoints has hooks told of what a book has moved.
-func (b *book) tellPoints(entries []punchcard.LedgerEntry) {
+func (b *book) tellPoints() {
+	if len(b.entries) == 0 {
+		return
+	}
 	data := punchcard.PointsTold{Balance: b.p.Available, Pending: b.p.Pending, Held: b.p.Held, Debt: b.p.Debt}
-	for _, e := range entries {
+	for _, e := range b.entries {
 		data.Changes = append(data.Changes, punchcard.PointsMoved{Kind: e.Kind, From: e.From, To: e.To, Points: e.Points, Ref: e.Ref})
 	}
 	b.tx.Tell(b.p.CustomerID, data)

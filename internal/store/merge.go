@@ -203,7 +203,7 @@ func (tx *Tx) mergeRows(into, from string) error {
 	if err != nil || pending == 0 {
 		return err
 	}
-	return tx.queueCustomer(into)
+	return tx.queueCustomers(into)
 }
 
 // mergeWaiting moves the entries that wait for a run's end. Of two for one place the later stays, as ever.
@@ -291,5 +291,5 @@ func (tx *Tx) Forward(from, into string) (int64, error) {
 	if r.Error != nil || r.RowsAffected == 0 {
 		return 0, r.Error
 	}
-	return r.RowsAffected, tx.queueCustomer(into)
+	return r.RowsAffected, tx.queueCustomers(into)
 }

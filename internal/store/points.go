@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -47,18 +48,40 @@ type book struct {
 
 // book opens an account. Whoever means to close it has the customer locked.
 func (tx *Tx) book(customer string) (*book, error) {
-	p, err := tx.Account(customer)
+	books, err := tx.books([]string{customer})
 	if err != nil {
 		return nil, err
 	}
-	lots, err := list[*punchcard.PointsLot](tx.db.Where("customer_id = ? AND remaining > 0", customer).Order("id"))
+	return books[0], nil
+}
+
+// books opens the accounts of some customers, in their order: two statements, however many they are.
+func (tx *Tx) books(customers []string) ([]*book, error) {
+	accounts, err := list[*punchcard.Points](tx.db.Where("customer_id IN ?", customers))
 	if err != nil {
 		return nil, err
 	}
-	b := &book{tx: tx, p: p, lots: lots, changed: map[*punchcard.PointsLot]bool{}}
-	slices.SortStableFunc(b.lots, func(a, b *punchcard.PointsLot) int { return soonest(a.ExpiresAt, b.ExpiresAt) })
-	b.settle()
-	return b, nil
+	lots, err := list[*punchcard.PointsLot](tx.db.Where("customer_id IN ? AND remaining > 0", customers).Order("customer_id, id"))
+	if err != nil {
+		return nil, err
+	}
+	books, of := make([]*book, len(customers)), make(map[string]*book, len(customers))
+	for i, id := range customers {
+		books[i] = &book{tx: tx, p: &punchcard.Points{CustomerID: id}, changed: map[*punchcard.PointsLot]bool{}}
+		of[id] = books[i]
+	}
+	for _, p := range accounts {
+		of[p.CustomerID].p = p
+	}
+	for _, l := range lots {
+		b := of[l.CustomerID]
+		b.lots = append(b.lots, l)
+	}
+	for _, b := range books {
+		slices.SortStableFunc(b.lots, func(a, b *punchcard.PointsLot) int { return soonest(a.ExpiresAt, b.ExpiresAt) })
+		b.settle()
+	}
+	return books, nil
 }
 
 // soonest orders moments, those that never come last.
@@ -166,7 +189,7 @@ func (b *book) close() error {
 	if len(b.entries) == 0 && len(b.changed) == 0 {
 		return nil
 	}
-	if err := b.write(); err != nil {
+	if err := b.tx.write(b); err != nil {
 		return err
 	}
 	b.p.DueAt = b.due()
@@ -175,26 +198,28 @@ func (b *book) close() error {
 			b.p.DueAt = &b.tx.Now
 		}
 	}
-	return b.tx.db.Save(b.p).Error
+	return save(b.tx, []*punchcard.Points{b.p})
 }
 
-// write writes the entries and the lots.
-func (b *book) write() error {
-	if len(b.entries) > 0 {
-		if err := b.tx.db.CreateInBatches(&b.entries, 100).Error; err != nil {
+// write writes the entries and the lots of books: two statements, however many books they are.
+func (tx *Tx) write(books ...*book) error {
+	var entries []punchcard.LedgerEntry
+	changed := map[*punchcard.PointsLot]bool{} // a lot that goes from one customer to the other stands in both books
+	for _, b := range books {
+		entries = append(entries, b.entries...)
+		maps.Copy(changed, b.changed)
+	}
+	if len(entries) > 0 {
+		if err := tx.db.CreateInBatches(&entries, rowsAtOnce).Error; err != nil {
 			return err
 		}
-		b.tellPoints(b.entries)
 	}
-	changed := make([]*punchcard.PointsLot, 0, len(b.changed))
-	for l := range b.changed {
-		changed = append(changed, l)
+	lots := slices.SortedFunc(maps.Keys(changed), func(a, b *punchcard.PointsLot) int { return cmp.Compare(a.ID, b.ID) })
+	if err := save(tx, lots); err != nil {
+		return err
 	}
-	slices.SortFunc(changed, func(a, b *punchcard.PointsLot) int { return cmp.Compare(a.ID, b.ID) })
-	for _, l := range changed {
-		if err := b.tx.db.Save(l).Error; err != nil {
-			return err
-		}
+	for _, b := range books {
+		b.tellPoints()
 	}
 	return nil
 }
@@ -272,20 +297,36 @@ func (b *book) newLot(points int64, source, ref string, matures time.Time, expir
 
 // EarnedSince sums what a customer earned since a moment, less what was taken back of that.
 func (tx *Tx) EarnedSince(customer string, since time.Time) (int64, error) {
-	var n int64
-	err := tx.db.Model(&punchcard.PointsLot{}).Select("CAST(COALESCE(SUM(points - reversed), 0) AS bigint)").
-		Where("customer_id = ? AND earned_at > ? AND source <> ?", customer, since, punchcard.LotAdjusted).Scan(&n).Error
-	return n, err
+	earned, err := tx.AllEarnedSince([]string{customer}, since)
+	return earned[customer], err
 }
 
-// FirstEarnedSince is when the first of the points that EarnedSince sums were earned; nil when there are none.
-func (tx *Tx) FirstEarnedSince(customer string, since time.Time) (*time.Time, error) {
-	l, err := one[punchcard.PointsLot](tx.db.Where("customer_id = ? AND earned_at > ? AND source <> ? AND points > reversed", customer, since, punchcard.LotAdjusted).
-		Order("earned_at").Limit(1))
-	if err != nil || l == nil {
-		return nil, err
+// AllEarnedSince is EarnedSince of each of some customers. Who has earned nothing may not be there.
+func (tx *Tx) AllEarnedSince(customers []string, since time.Time) (map[string]int64, error) {
+	var sums []struct {
+		CustomerID string
+		Points     int64
 	}
-	return &l.EarnedAt, nil
+	err := tx.db.Model(&punchcard.PointsLot{}).Select("customer_id, CAST(SUM(points - reversed) AS bigint) AS points").
+		Where("customer_id IN ? AND earned_at > ? AND source <> ?", customers, since, punchcard.LotAdjusted).Group("customer_id").Find(&sums).Error
+	earned := make(map[string]int64, len(sums))
+	for _, s := range sums {
+		earned[s.CustomerID] = s.Points
+	}
+	return earned, err
+}
+
+// FirstEarnedSince is when the first of the points that AllEarnedSince sums were earned, of each of some customers. Who has none is
+// not there.
+func (tx *Tx) FirstEarnedSince(customers []string, since time.Time) (map[string]time.Time, error) {
+	lots, err := list[punchcard.PointsLot](tx.db.Where(`id IN (SELECT (SELECT l.id FROM points_lots l
+		WHERE l.customer_id = customers.id AND l.earned_at > ? AND l.source <> ? AND l.points > l.reversed ORDER BY l.earned_at LIMIT 1)
+		FROM customers WHERE customers.id IN ?)`, since, punchcard.LotAdjusted, customers))
+	at := make(map[string]time.Time, len(lots))
+	for _, l := range lots {
+		at[l.CustomerID] = l.EarnedAt
+	}
+	return at, err
 }
 
 // ReasonNotEnoughPoints is the reason of a hold's refusal, and of an adjustment's.

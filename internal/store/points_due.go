@@ -3,8 +3,6 @@ package store
 import (
 	"time"
 
-	"gorm.io/gorm"
-
 	"punchcard"
 )
 
@@ -18,7 +16,8 @@ type DueAccount struct {
 func (tx *Tx) DueAccounts(after DueAccount, limit int) ([]DueAccount, error) {
 	q := tx.db.Model(&punchcard.Points{}).Select("customer_id", "due_at").Where("due_at <= ?", tx.Now)
 	if after.CustomerID != "" {
-		q = q.Where("due_at >= ? AND (due_at > ? OR customer_id > ?)", after.DueAt, after.DueAt, after.CustomerID)
+		// The index is entered right behind the one: thousands may be due at the same moment.
+		q = q.Where("(due_at, customer_id) > (?, ?)", after.DueAt, after.CustomerID)
 	}
 	due := []DueAccount{}
 	err := q.Order("due_at, customer_id").Limit(limit).Find(&due).Error
@@ -63,16 +62,52 @@ type Passed struct {
 	Balance   int64
 }
 
-// PassTime writes what time has done to an account, and answers what nobody was told of yet. Each is answered once. The customer
-// is locked.
-func (tx *Tx) PassTime(customer string) (Passed, error) {
-	b, err := tx.book(customer)
+// PassTime writes what time has done to the accounts of some customers, and answers what nobody was told of yet, in their order.
+// Each is answered once. tiers is given the accounts before they are written, and may change their tiers. How many statements it
+// takes does not depend on how many customers they are. They are locked.
+func (tx *Tx) PassTime(customers []string, tiers func(accounts []*punchcard.Points) error) ([]Passed, error) {
+	books, err := tx.books(customers)
 	if err != nil {
-		return Passed{}, err
+		return nil, err
 	}
+	accounts, place := make([]*punchcard.Points, len(books)), make(map[string]int, len(books))
+	for i, b := range books {
+		accounts[i], place[b.p.CustomerID] = b.p, i
+	}
+	if err := tiers(accounts); err != nil {
+		return nil, err
+	}
+	passed := make([]Passed, len(books))
+	for i, b := range books {
+		passed[i] = b.warn()
+	}
+	if err := tx.write(books...); err != nil {
+		return nil, err
+	}
+	sums, err := tx.unannounced(customers)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range sums {
+		i := place[s.CustomerID]
+		if s.Kind == punchcard.LedgerMature {
+			passed[i].Matured = s.Points
+		} else {
+			passed[i].Expired = s.Points
+		}
+		accounts[i].Announced = max(accounts[i].Announced, s.Last)
+	}
+	for _, b := range books {
+		b.p.DueAt = b.due()
+	}
+	return passed, save(tx, accounts)
+}
+
+// warn marks what is left and expires soon as warned of.
+func (b *book) warn() Passed {
 	passed := Passed{Balance: b.p.Available}
 	for _, l := range b.lots {
-		if l.Warned || !l.Matured || l.Remaining == 0 || l.ExpiresAt.Add(-ExpiringSoon).After(tx.Now) {
+		if l.Warned || !l.Matured || l.Remaining == 0 || l.ExpiresAt.Add(-ExpiringSoon).After(b.tx.Now) {
 			continue
 		}
 		l.Warned, b.changed[l] = true, true
@@ -81,30 +116,24 @@ func (tx *Tx) PassTime(customer string) (Passed, error) {
 			passed.ExpiresAt = l.ExpiresAt
 		}
 	}
-	if err := b.write(); err != nil {
-		return Passed{}, err
-	}
-	var sums []struct {
-		Kind   punchcard.LedgerKind
-		Points int64
-		Last   int64
-	}
-	err = tx.db.Model(&punchcard.LedgerEntry{}).Select("kind, CAST(SUM(points) AS bigint) AS points, MAX(id) AS last").
-		Where("customer_id = ? AND id > ? AND kind IN ?", customer, b.p.Announced, []punchcard.LedgerKind{punchcard.LedgerMature, punchcard.LedgerExpire}).
-		Group("kind").Find(&sums).Error
-	if err != nil {
-		return Passed{}, err
-	}
-	for _, s := range sums {
-		if s.Kind == punchcard.LedgerMature {
-			passed.Matured = s.Points
-		} else {
-			passed.Expired = s.Points
-		}
-		b.p.Announced = max(b.p.Announced, s.Last)
-	}
-	b.p.DueAt = b.due()
-	return passed, tx.db.Model(b.p).Where("customer_id = ?", customer).Select("*").Updates(b.p).Error
+	return passed
+}
+
+// unannounced is what has matured and expired for customers since events were last raised of that, by customer and kind. Last is the
+// ledger's last entry among them.
+type unannounced struct {
+	CustomerID string
+	Kind       punchcard.LedgerKind
+	Points     int64
+	Last       int64
+}
+
+func (tx *Tx) unannounced(customers []string) ([]unannounced, error) {
+	return list[unannounced](tx.db.Table("points").
+		Select("points.customer_id, e.kind, CAST(SUM(e.points) AS bigint) AS points, MAX(e.id) AS last").
+		Joins("CROSS JOIN ledger_entries e"). // SQLite then begins with the accounts, and reads of each ledger only what is new
+		Where("e.customer_id = points.customer_id AND e.id > points.announced AND points.customer_id IN ? AND e.kind IN ?", customers, []punchcard.LedgerKind{punchcard.LedgerMature, punchcard.LedgerExpire}).
+		Group("points.customer_id, e.kind"))
 }
 
 // Account reads an account as it was last written, an empty one for a customer who has none.
@@ -116,15 +145,11 @@ func (tx *Tx) Account(customer string) (*punchcard.Points, error) {
 	return p, err
 }
 
-// SaveTier writes a customer's tier, until when it is kept although the points no longer reach it, and when time may next change
-// it. An account that there is none of yet begins with it. The customer is locked.
-func (tx *Tx) SaveTier(customer, tier string, until, due *time.Time) error {
-	r := tx.db.Model(&punchcard.Points{}).Where("customer_id = ?", customer).Updates(map[string]any{
-		"tier": tier, "tier_until": until, "tier_due_at": due,
-		"due_at": gorm.Expr("CASE WHEN due_at IS NULL OR due_at > ? THEN ? ELSE due_at END", due, due),
-	})
-	if r.Error != nil || r.RowsAffected > 0 {
-		return r.Error
+// SaveTier writes the tier of an account that was just read, until when it is kept although the points no longer reach it, and when
+// time may next change it. An account that there is none of yet begins with it. The customer is locked.
+func (tx *Tx) SaveTier(p *punchcard.Points) error {
+	if soonest(p.TierDueAt, p.DueAt) < 0 {
+		p.DueAt = p.TierDueAt
 	}
-	return tx.db.Create(&punchcard.Points{CustomerID: customer, Tier: tier, TierUntil: until, TierDueAt: due, DueAt: due}).Error
+	return save(tx, []*punchcard.Points{p})
 }

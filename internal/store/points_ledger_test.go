@@ -147,11 +147,14 @@ func TestLedgerProperty(t *testing.T) {
 				},
 				"job": func() {
 					require.NoError(t, h.locked(c, func(tx *store.Tx) error {
-						p, err := tx.PassTime(c)
+						passed, err := tx.PassTime([]string{c}, func([]*punchcard.Points) error { return nil })
+						if err != nil {
+							return err
+						}
 						raised++
-						matured += p.Matured
-						expired += p.Expired
-						return err
+						matured += passed[0].Matured
+						expired += passed[0].Expired
+						return nil
 					}))
 				},
 			}

@@ -68,10 +68,8 @@ func (tx *Tx) MergePoints(from, to string) error {
 	}
 	// The tier follows when time next looks at the account.
 	winner.p.TierDueAt, loser.p.TierDueAt, loser.p.TierUntil, loser.p.Tier = &tx.Now, nil, nil, ""
-	for _, b := range []*book{loser, winner} {
-		if err := b.write(); err != nil {
-			return err
-		}
+	if err := tx.write(loser, winner); err != nil {
+		return err
 	}
 	for _, model := range []any{&punchcard.PointsLot{}, &punchcard.PointsHold{}, &punchcard.PointsOrigin{}, &punchcard.PointsReversal{}} {
 		if err := tx.db.Model(model).Where("customer_id = ?", from).Update("customer_id", to).Error; err != nil {
@@ -80,10 +78,7 @@ func (tx *Tx) MergePoints(from, to string) error {
 	}
 	loser.lots = nil
 	winner.p.DueAt, loser.p.DueAt = &tx.Now, nil
-	if err := tx.db.Save(winner.p).Error; err != nil {
-		return err
-	}
-	return tx.db.Save(loser.p).Error
+	return save(tx, []*punchcard.Points{winner.p, loser.p})
 }
 
 // heldByLot sums what a customer's holds keep of each lot.

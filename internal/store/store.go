@@ -378,6 +378,17 @@ func count[T any](q *gorm.DB) (int64, error) {
 	return n, err
 }
 
+// rowsAtOnce is how many rows one statement writes. PostgreSQL takes 65,535 values in one, SQLite 32,766: no row of ours has 64.
+const rowsAtOnce = 500
+
+// save writes rows that may be there already, in few statements.
+func save[T any](tx *Tx, rows []T) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	return tx.db.Clauses(clause.OnConflict{UpdateAll: true}).CreateInBatches(&rows, rowsAtOnce).Error
+}
+
 // kept is a time as both databases keep it.
 func kept(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 

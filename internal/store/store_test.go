@@ -336,6 +336,9 @@ func TestQueriesUseIndexes(t *testing.T) {
 				if err := tx.Queue(r.ID, 0, nil); err != nil {
 					return err
 				}
+				if _, _, err := tx.Earn(c.ID, 10, e.Name, e.ID, "earn/"+e.ID, tx.Now, nil); err != nil {
+					return err
+				}
 			}
 			return nil
 		})
@@ -376,7 +379,17 @@ func TestQueriesUseIndexes(t *testing.T) {
 			"CountGrants":     {"grants_", func(tx *store.Tx) error { _, err := tx.CountGrants("r", "", monday); return err }},
 			"Ledger":          {"ledger_entries_customer", func(tx *store.Tx) error { _, err := tx.Ledger("cus_1", 0, 10); return err }},
 			"EarnedSince":     {"points_lots_earned", func(tx *store.Tx) error { _, err := tx.EarnedSince("cus_1", monday); return err }},
-			"FirstEarned":     {"points_lots_earned", func(tx *store.Tx) error { _, err := tx.FirstEarnedSince("cus_1", monday); return err }},
+			"AllEarnedSince": {"points_lots_earned", func(tx *store.Tx) error {
+				_, err := tx.AllEarnedSince([]string{"cus_1", "cus_2"}, monday)
+				return err
+			}},
+			"FirstEarned": {"points_lots_earned", func(tx *store.Tx) error {
+				_, err := tx.FirstEarnedSince([]string{"cus_1", "cus_2"}, monday)
+				return err
+			}},
+			"Books":          {"points_lots_", func(tx *store.Tx) error { return tx.ReadAccounts("cus_1", "cus_2") }},
+			"Unannounced":    {"ledger_entries_", func(tx *store.Tx) error { return tx.Unannounced("cus_1", "cus_2") }},
+			"ExpiringGrants": {"grants_expiring", func(tx *store.Tx) error { _, err := tx.ExpiringGrants(monday, "grt_1", 10); return err }},
 			"DueAccounts": {"points_due", func(tx *store.Tx) error {
 				_, err := tx.DueAccounts(store.DueAccount{CustomerID: "cus_1", DueAt: monday}, 10)
 				return err
