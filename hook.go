@@ -11,10 +11,10 @@ type Hook struct {
 	URL   string
 	Types []HookType `gorm:"serializer:json"` // what it wants to hear of; none: everything
 	Note  string     // whose it is, for people
-	// Secret signs, in the form of Standard Webhooks: whsec_ and base64. Former, if it is not empty, signs as well until FormerUntil:
-	// who receives has so long to change over.
-	Secret      string
-	Former      string
+	// Secret signs, in the form of Standard Webhooks: whsec_ and base64. It is here when it was just made and at no other time: the store
+	// keeps it sealed, and its OpenHook opens it.
+	Secret string `gorm:"-" json:"-"`
+	// FormerUntil is until when the secret signs as well that was rotated out last: who receives has so long to change over.
 	FormerUntil *time.Time
 	CreatedAt   time.Time
 	// FailingSince is when the first of a row of failures was that goes on; nil: the last answer was good. It is the machine's time,

@@ -26,7 +26,7 @@ type hooksCmd struct {
 }
 
 type hooksAddCmd struct {
-	toolDatabase
+	sealedDatabase
 
 	URL     string   `arg:"" name:"url" help:"Its address: https, where anybody may reach it."`
 	Types   []string `help:"What it wants to hear of, with commas between; without it, everything. See punchcard hooks types."`
@@ -40,7 +40,8 @@ func (c hooksAddCmd) Run(ctx context.Context) error {
 	for i, t := range c.Types {
 		types[i] = punchcard.HookType(t)
 	}
-	return c.withDispatch(ctx, func(d *dispatch.Dispatcher) error {
+	return c.withStore(ctx, func(s *store.Store) error {
+		d := newToolDispatch(s)
 		if c.Private {
 			d.LetHooksBePrivate()
 		}
@@ -98,11 +99,15 @@ func hookTypes(h punchcard.Hook) string {
 	return strings.Join(names, ",")
 }
 
-// hookFlags name a hook.
+// hookID names a hook.
+type hookID struct {
+	ID string `arg:"" help:"The hook's id, as hooks list shows it."`
+}
+
+// hookFlags name a hook and the database.
 type hookFlags struct {
 	toolDatabase
-
-	ID string `arg:"" help:"The hook's id, as hooks list shows it."`
+	hookID
 }
 
 type hooksRemoveCmd struct{ hookFlags }
@@ -112,12 +117,15 @@ func (c hooksRemoveCmd) Run(ctx context.Context) error {
 	return c.withDispatch(ctx, func(d *dispatch.Dispatcher) error { return d.RemoveHook(ctx, c.ID) })
 }
 
-type hooksRotateCmd struct{ hookFlags }
+type hooksRotateCmd struct {
+	sealedDatabase
+	hookID
+}
 
 // Run gives a hook a new secret.
 func (c hooksRotateCmd) Run(ctx context.Context) error {
-	return c.withDispatch(ctx, func(d *dispatch.Dispatcher) error {
-		h, err := d.RotateHook(ctx, c.ID)
+	return c.withStore(ctx, func(s *store.Store) error {
+		h, err := newToolDispatch(s).RotateHook(ctx, c.ID)
 		if err == nil {
 			fmt.Printf("%s\nKeep the secret: it is not shown again. The one until now signs beside it until %s.\n", h.Secret, h.FormerUntil.Format(time.DateTime))
 		}

@@ -21,8 +21,8 @@ type keysCmd struct {
 	List   keysListCmd   `cmd:"" help:"List the keys."`
 	Revoke keysRevokeCmd `cmd:"" help:"End a key."`
 
-	NewCodeKey  keysNewCodeKeyCmd  `cmd:"" name:"new-code-key" help:"Make a key that seals codes."`
-	RotateCodes keysRotateCodesCmd `cmd:"" name:"rotate-codes" help:"Seal all codes with the newest key."`
+	NewCodeKey keysNewCodeKeyCmd `cmd:"" name:"new-code-key" help:"Make a key that seals codes and hooks' secrets."`
+	Reseal     keysResealCmd     `cmd:"" help:"Seal all codes and hooks' secrets with the newest key."`
 }
 
 type keysCreateCmd struct {
@@ -95,35 +95,35 @@ func (c keysNewCodeKeyCmd) Run() error {
 	return err
 }
 
-type keysRotateCodesCmd struct {
+type keysResealCmd struct {
 	databaseFlags
 	codeFlags
 }
 
 // Run seals what other keys have sealed, in small transactions. It can be stopped and run again at any time.
-func (c keysRotateCodesCmd) Run(ctx context.Context) error {
+func (c keysResealCmd) Run(ctx context.Context) error {
 	return c.withStore(ctx, c.Database, func(s *store.Store) error {
 		var after []byte
 		total, said := 0, time.Now()
 		for {
-			next, sealed, err := s.RotateCodes(ctx, after)
+			next, sealed, err := s.Reseal(ctx, after)
 			total += sealed
 			if err != nil {
-				return fmt.Errorf("after %d codes: %w", total, err)
+				return fmt.Errorf("after %d: %w", total, err)
 			}
 			if next == nil {
 				break
 			}
 			if after = next; time.Since(said) > progressEvery {
 				said = time.Now()
-				fmt.Fprintf(os.Stderr, "%d codes sealed anew\n", total)
+				fmt.Fprintf(os.Stderr, "%d sealed anew\n", total)
 			}
 		}
 		used, err := s.View(ctx).CodeKeysInUse()
 		if err != nil {
 			return err
 		}
-		fmt.Printf("%d codes sealed anew.\n", total)
+		fmt.Printf("%d codes and secrets of hooks sealed anew.\n", total)
 		for _, id := range slices.Sorted(maps.Keys(used)) {
 			fmt.Printf("%-20s seals %d\n", id, used[id])
 		}
@@ -137,7 +137,7 @@ const progressEvery = 2 * time.Second
 type migrateCmd struct {
 	databaseFlags
 
-	CodeKeys []string `name:"code-keys" placeholder:"ID:BASE64" help:"Keys that seal codes: with them, codes of an earlier version are sealed now and not when serve starts."`
+	CodeKeys []string `name:"code-keys" placeholder:"ID:BASE64" help:"Keys that seal codes and hooks' secrets: with them, what an earlier version kept in the clear is sealed now and not when serve starts."`
 }
 
 // Run migrates.

@@ -96,7 +96,7 @@ func newLog(level slog.Level) *slog.Logger {
 
 // codeFlags are the keys to codes.
 type codeFlags struct {
-	CodeKeys []string `name:"code-keys" required:"" placeholder:"ID:BASE64" help:"Keys that seal codes, the newest first; punchcard keys new-code-key makes one."`
+	CodeKeys []string `name:"code-keys" required:"" placeholder:"ID:BASE64" help:"Keys that seal codes and hooks' secrets, the newest first; punchcard keys new-code-key makes one."`
 }
 
 // openStore opens a database with the keys to codes. What is kept in the clear is sealed on the way.

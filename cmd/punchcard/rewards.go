@@ -32,14 +32,14 @@ type rewardsCmd struct {
 type sealedDatabase struct {
 	toolDatabase
 
-	CodeKeys []string `name:"code-keys" placeholder:"ID:BASE64" help:"Keys that seal codes, the newest first; without it, the development server's."`
+	CodeKeys []string `name:"code-keys" placeholder:"ID:BASE64" help:"Keys that seal codes and hooks' secrets, the newest first; without it, the development server's."`
 }
 
 func (c sealedDatabase) withStore(ctx context.Context, fn func(*store.Store) error) error {
 	if len(c.CodeKeys) == 0 {
 		key, err := os.ReadFile(filepath.Join(filepath.Dir(c.Database), fileCodeKey))
 		if err != nil {
-			return errors.New("codes are sealed: set --code-keys")
+			return errors.New("codes and hooks' secrets are sealed: set --code-keys")
 		}
 		c.CodeKeys = []string{string(key)}
 	}

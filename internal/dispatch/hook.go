@@ -129,37 +129,51 @@ func (d *Dispatcher) tellHook(ctx context.Context, id string) error {
 }
 
 func (d *Dispatcher) tellBatch(ctx context.Context, id string) (int, error) {
+	// Read before anything is claimed: a process that lacks the keys leaves it to one that has them.
+	hook, secrets, err := d.openHook(ctx, id)
+	if err != nil || hook == nil {
+		return 0, err
+	}
 	var due []punchcard.HookDelivery
-	err := d.store.Update(ctx, func(tx *store.Tx) (err error) {
+	err = d.store.Update(ctx, func(tx *store.Tx) (err error) {
 		due, err = tx.ClaimHookDeliveries(d.name, id, hookBatch, hookLease)
 		return err
 	})
 	if err != nil || len(due) == 0 {
 		return 0, err
 	}
-	hook, err := d.store.View(ctx).Hook(id)
-	if err != nil {
-		if punchcard.CodeOf(err) == punchcard.CodeNotFound {
-			return 0, nil // it was removed meanwhile
-		}
-		return 0, err
-	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(hookWorkers)
 	for i := range due {
-		g.Go(func() error { return d.tellOne(ctx, hook, &due[i]) })
+		g.Go(func() error { return d.tellOne(ctx, hook, secrets, &due[i]) })
 	}
 	return len(due), g.Wait()
 }
 
+// openHook reads a hook and what it signs with now, none when it was removed meanwhile.
+func (d *Dispatcher) openHook(ctx context.Context, id string) (*punchcard.Hook, []string, error) {
+	hook, secret, former, err := d.store.View(ctx).OpenHook(id)
+	if err != nil {
+		if punchcard.CodeOf(err) == punchcard.CodeNotFound {
+			return nil, nil, nil
+		}
+		return nil, nil, err
+	}
+	secrets := []string{secret}
+	if former != "" && hook.FormerUntil != nil && time.Now().Before(*hook.FormerUntil) {
+		secrets = append(secrets, former)
+	}
+	return hook, secrets, nil
+}
+
 // tellOne makes one try at one delivery.
-func (d *Dispatcher) tellOne(ctx context.Context, hook *punchcard.Hook, delivery *punchcard.HookDelivery) error {
+func (d *Dispatcher) tellOne(ctx context.Context, hook *punchcard.Hook, secrets []string, delivery *punchcard.HookDelivery) error {
 	id, body, err := d.hookMessage(ctx, delivery.EventSeq)
 	if err != nil {
 		return err
 	}
 	now := time.Now()
-	delivery.Code, delivery.Error = d.hooks.post(ctx, hook, id, now, body)
+	delivery.Code, delivery.Error = d.hooks.post(ctx, hook.URL, secrets, id, now, body)
 	if ctx.Err() != nil {
 		return ctx.Err() // we are stopping: nothing is known of it, and its claim runs out
 	}
@@ -249,13 +263,9 @@ func (d *Dispatcher) hookMessage(ctx context.Context, seq int64) (id string, bod
 }
 
 // post makes one request. It answers the status that came back, 0 for none, and why the hook does not know now, "" if it does.
-func (h *hookSender) post(ctx context.Context, hook *punchcard.Hook, id string, now time.Time, body []byte) (code int, failed string) {
+func (h *hookSender) post(ctx context.Context, address string, secrets []string, id string, now time.Time, body []byte) (code int, failed string) {
 	ctx, cancel := context.WithTimeout(ctx, hookTimeout)
 	defer cancel()
-	secrets := []string{hook.Secret}
-	if hook.Former != "" && hook.FormerUntil != nil && now.Before(*hook.FormerUntil) {
-		secrets = append(secrets, hook.Former)
-	}
 	keys := make([][]byte, len(secrets))
 	for i, s := range secrets {
 		key, err := signed.Key(s)
@@ -264,7 +274,7 @@ func (h *hookSender) post(ctx context.Context, hook *punchcard.Hook, id string, 
 		}
 		keys[i] = key
 	}
-	req, err := signed.Post(ctx, hook.URL, id, now, body, keys...)
+	req, err := signed.Post(ctx, address, id, now, body, keys...)
 	if err != nil {
 		return 0, hookErrorUnreachable
 	}
@@ -335,18 +345,22 @@ func hookTypes() string {
 // the following.
 func (d *Dispatcher) RemoveHook(ctx context.Context, id string) error {
 	_, err := d.changeHook(ctx, id, func(tx *store.Tx, h *punchcard.Hook) error {
-		h.RemovedAt, h.Secret, h.Former = &tx.Now, "", ""
-		return nil
+		h.RemovedAt = &tx.Now
+		return tx.SetHookSecrets(h.ID, "", "")
 	})
 	return err
 }
 
 // RotateHook gives a hook a new secret. The one until now goes on signing beside it for a day.
 func (d *Dispatcher) RotateHook(ctx context.Context, id string) (*punchcard.Hook, error) {
-	return d.changeHook(ctx, id, func(_ *store.Tx, h *punchcard.Hook) error {
+	return d.changeHook(ctx, id, func(tx *store.Tx, h *punchcard.Hook) error {
 		until := time.Now().UTC().Add(hookFormer).Truncate(time.Microsecond)
-		h.Former, h.FormerUntil, h.Secret = h.Secret, &until, signed.NewSecret()
-		return nil
+		_, former, _, err := tx.OpenHook(h.ID)
+		if err != nil {
+			return err
+		}
+		h.FormerUntil, h.Secret = &until, signed.NewSecret()
+		return tx.SetHookSecrets(h.ID, h.Secret, former)
 	})
 }
 

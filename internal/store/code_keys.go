@@ -19,8 +19,8 @@ import (
 	"punchcard"
 )
 
-// codeKeys seal codes, and find them again. Codes are sealed by AES-256-GCM with the newest key, and opened by the key whose id
-// stands beside them. They are found by an HMAC under a secret of the database's own, which is sealed too: it outlives the keys, so
+// codeKeys seal codes and hooks' secrets, and find codes again. They seal by AES-256-GCM with the newest key, and opened by the key whose id
+// stands beside them. Codes are found by an HMAC under a secret of the database's own, which is sealed too: it outlives the keys, so
 // that their rotation changes no hash.
 type codeKeys struct {
 	newest string
@@ -88,10 +88,10 @@ func (k *codeKeys) seal(text, name []byte) (keyID string, sealed []byte) {
 func (k *codeKeys) open(keyID string, sealed, name []byte) ([]byte, error) {
 	aead := k.keys[keyID]
 	if aead == nil {
-		return nil, fmt.Errorf("codes are sealed by the key %s, which is not among the code keys: set it again, after the newest", keyID)
+		return nil, fmt.Errorf("something here is sealed by the key %s, which is not among the code keys: set it again, after the newest", keyID)
 	}
 	if len(sealed) < aead.NonceSize() {
-		return nil, errors.New("a sealed code is damaged")
+		return nil, errors.New("something sealed is damaged")
 	}
 	text, err := aead.Open(nil, sealed[:aead.NonceSize()], sealed[aead.NonceSize():], name)
 	if err != nil {
@@ -108,8 +108,8 @@ func keyed(key []byte, text string) []byte {
 	return mac.Sum(nil)
 }
 
-// errNoCodeKeys is what a store without keys says of codes.
-var errNoCodeKeys = punchcard.Errorf(punchcard.CodeUnavailable, "codes are sealed, and this process has no keys to them: start it with --code-keys").Because("no_code_keys")
+// errNoCodeKeys is what a store without keys says of what is sealed.
+var errNoCodeKeys = punchcard.Errorf(punchcard.CodeUnavailable, "codes and hooks' secrets are sealed, and this process has no keys to them: start it with --code-keys").Because("no_code_keys")
 
 func (tx *Tx) codeKeys() (*codeKeys, error) {
 	if tx.store.codes == nil {
@@ -128,7 +128,7 @@ type codeSecret struct {
 const secretIndex = "index"
 
 // UseCodeKeys gives the store the keys to codes, the newest first, each as ID:BASE64. It is called once, before anything else uses the
-// store, on a database whose schema is current. Codes that an earlier version kept in the clear are sealed here, in small
+// store, on a database whose schema is current. Codes and hooks' secrets that an earlier version kept in the clear are sealed here, in small
 // transactions: whoever dies over it goes on the next time.
 func (s *Store) UseCodeKeys(ctx context.Context, texts []string) error {
 	k, err := parseCodeKeys(texts)
@@ -161,6 +161,9 @@ func (s *Store) UseCodeKeys(ctx context.Context, texts []string) error {
 	}
 	k.lookup, k.link = keyed(index, "codes"), keyed(index, "links")
 	s.codes = k
+	if err := s.sealClearHooks(ctx); err != nil {
+		return err
+	}
 	return s.sealClear(ctx)
 }
 
@@ -219,9 +222,9 @@ func (tx *Tx) sealClearCode(c clearCode) error {
 	return tx.db.Delete(&c).Error
 }
 
-// RotateCodes seals one more batch of codes with the newest key, those after a hash (nil: from the first), and answers the hash to go
-// on from, nil when all are, and how many it sealed. The last batch seals the database's own secret too.
-func (s *Store) RotateCodes(ctx context.Context, after []byte) (next []byte, sealed int, err error) {
+// Reseal seals one more batch of codes with the newest key, those after a hash (nil: from the first), and answers the hash to go on
+// from, nil when all are, and how many it sealed. The last batch seals hooks' secrets and the database's own too.
+func (s *Store) Reseal(ctx context.Context, after []byte) (next []byte, sealed int, err error) {
 	if s.codes == nil {
 		return nil, 0, errNoCodeKeys
 	}
@@ -251,12 +254,17 @@ func (s *Store) RotateCodes(ctx context.Context, after []byte) (next []byte, sea
 			return nil
 		}
 		next = nil
-		return tx.rotateSecret()
+		hooks, err := tx.sealHooks()
+		if err != nil {
+			return err
+		}
+		sealed += hooks
+		return tx.resealIndex()
 	})
 	return next, sealed, err
 }
 
-func (tx *Tx) rotateSecret() error {
+func (tx *Tx) resealIndex() error {
 	k := tx.store.codes
 	secret, err := one[codeSecret](tx.db.Clauses(lock).Where("name = ?", secretIndex))
 	if err != nil || secret == nil || secret.KeyID == k.newest {
@@ -270,14 +278,15 @@ func (tx *Tx) rotateSecret() error {
 	return tx.db.Save(secret).Error
 }
 
-// CodeKeysInUse counts codes by the id of the key that has sealed them: a key with none may be taken away.
+// CodeKeysInUse counts codes, hooks and the database's own secret by the id of the key that has sealed them: a key with none may be taken away.
 func (tx *Tx) CodeKeysInUse() (map[string]int64, error) {
 	var rows []struct {
 		KeyID string
 		N     int64
 	}
 	err := tx.db.Raw(`SELECT key_id, sum(n) AS n FROM (
-		SELECT key_id, count(*) AS n FROM reward_codes GROUP BY key_id UNION ALL SELECT key_id, 1 FROM code_secrets) AS used
+		SELECT key_id, count(*) AS n FROM reward_codes GROUP BY key_id UNION ALL SELECT key_id, 1 FROM code_secrets
+		UNION ALL SELECT key_id, 1 FROM hooks WHERE key_id <> '') AS used
 		GROUP BY key_id`).Scan(&rows).Error
 	used := map[string]int64{}
 	for _, r := range rows {

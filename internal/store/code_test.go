@@ -144,7 +144,7 @@ func TestCodeKeysRotate(t *testing.T) {
 
 		total := 0
 		for after := []byte(nil); ; {
-			next, sealed, err := both.RotateCodes(t.Context(), after)
+			next, sealed, err := both.Reseal(t.Context(), after)
 			require.NoError(t, err)
 			total += sealed
 			if after = next; next == nil {
@@ -173,7 +173,7 @@ func TestCodeKeysRotate(t *testing.T) {
 		// Whoever has only the old one says what is missing.
 		_, err = old.view().CodeOf(g.ID)
 		require.ErrorContains(t, err, "fresh")
-		_, sealed, err := both.RotateCodes(t.Context(), nil)
+		_, sealed, err := both.Reseal(t.Context(), nil)
 		require.NoError(t, err)
 		require.Zero(t, sealed, "there is nothing left to do")
 	})

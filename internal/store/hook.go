@@ -178,7 +178,7 @@ func (tx *Tx) TellFailed(m *punchcard.Message) {
 // MaxHooks is how many hooks there can be: each is worked on by itself.
 const MaxHooks = 20
 
-// AddHook stores a hook. The error is CodeConflict when there are MaxHooks already.
+// AddHook stores a hook, and seals its secret. The error is CodeConflict when there are MaxHooks already.
 func (tx *Tx) AddHook(h *punchcard.Hook) error {
 	have, err := tx.Hooks()
 	if err != nil {
@@ -191,8 +191,12 @@ func (tx *Tx) AddHook(h *punchcard.Hook) error {
 		h.Types = []punchcard.HookType{}
 	}
 	h.CreatedAt = tx.Now
+	row := hookRow{Hook: *h}
+	if err := row.seal(tx, h.Secret, ""); err != nil {
+		return err
+	}
 	tx.store.forgetHooks()
-	return tx.db.Create(h).Error
+	return tx.db.Create(&row).Error
 }
 
 // Hooks lists the hooks that are not removed, oldest first.
@@ -212,7 +216,7 @@ func (tx *Tx) LockHook(id string) (*punchcard.Hook, error) {
 	return must(h, err, "hook")
 }
 
-// SaveHook writes a hook that is locked.
+// SaveHook writes a hook that is locked, but for its secrets.
 func (tx *Tx) SaveHook(h *punchcard.Hook) error {
 	tx.store.forgetHooks()
 	return tx.db.Save(h).Error

@@ -12,6 +12,7 @@ import (
 
 	"punchcard"
 	"punchcard/internal/store"
+	"punchcard/internal/storetest"
 )
 
 // hook adds a hook that wants some types; none: everything.
@@ -254,4 +255,99 @@ func TestHooksUnderConcurrency(t *testing.T) {
 		}
 		require.LessOrEqual(h.t, len(slices.Collect(maps.Keys(seen))), n)
 	})
+}
+
+// What hooks sign with is nowhere in the database as it is, opens for its own hook only, and goes with the keys of codes.
+func TestHookSecretsAreSealed(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, open func() *store.Store) {
+		h := newHouse(t, open())
+		first, second := h.hook(), h.hook()
+		secrets := func(s *store.Store, id string) (secret, former string) {
+			t.Helper()
+			_, secret, former, err := s.View(t.Context()).OpenHook(id)
+			require.NoError(t, err)
+			return secret, former
+		}
+		h.do(func(tx *store.Tx) error { return tx.SetHookSecrets(first.ID, "whsec_bmV3ZXI=", "whsec_c2VjcmV0") })
+		h.do(func(tx *store.Tx) error { first.Note = "renamed"; return tx.SaveHook(first) })
+		for _, plain := range []string{"whsec", "c2VjcmV0", "bmV3ZXI"} {
+			require.NotContains(t, h.everything(), plain)
+		}
+		secret, former := secrets(h.Store, first.ID)
+		require.Equal(t, []string{"whsec_bmV3ZXI=", "whsec_c2VjcmV0"}, []string{secret, former})
+		secret, former = secrets(h.Store, second.ID)
+		require.Equal(t, []string{"whsec_c2VjcmV0", ""}, []string{secret, former})
+
+		// A version before kept them in the clear: they are read so, and sealed when the keys next come, by whoever is first.
+		third := h.hook()
+		require.NoError(t, h.exec("UPDATE hooks SET key_id = '', sealed = NULL, sealed_former = NULL, secret = 'whsec_Y2xlYXI=', former = 'whsec_b2xkZXI=' WHERE id = ?", third.ID))
+		require.Error(t, h.exec("UPDATE hooks SET key_id = 'test' WHERE id = ?", third.ID), "sealed, and in the clear beside it")
+		secret, former = secrets(h.Store, third.ID)
+		require.Equal(t, []string{"whsec_Y2xlYXI=", "whsec_b2xkZXI="}, []string{secret, former})
+		stores := []*store.Store{open(), open()}
+		noErrors(t, together(len(stores), func(i int) error { return stores[i].UseCodeKeys(t.Context(), []string{storetest.CodeKey}) }))
+		require.NotContains(t, h.everything(), "whsec_")
+		secret, former = secrets(stores[0], third.ID)
+		require.Equal(t, []string{"whsec_Y2xlYXI=", "whsec_b2xkZXI="}, []string{secret, former})
+
+		// Another key takes them over, and the one until now may go.
+		fresh := store.NewCodeKey("fresh")
+		both, alone := open(), open()
+		require.NoError(t, both.UseCodeKeys(t.Context(), []string{fresh, storetest.CodeKey}))
+		next, sealed, err := both.Reseal(t.Context(), nil)
+		require.NoError(t, err)
+		require.Nil(t, next)
+		require.Equal(t, 3, sealed)
+		used, err := both.View(t.Context()).CodeKeysInUse()
+		require.NoError(t, err)
+		require.Equal(t, map[string]int64{"fresh": 4}, used, "with the database's own")
+		_, _, _, err = h.view().OpenHook(first.ID)
+		require.ErrorContains(t, err, "fresh", "whoever has only the old one says what is missing")
+		require.NoError(t, alone.UseCodeKeys(t.Context(), []string{fresh}))
+		secret, former = secrets(alone, third.ID)
+		require.Equal(t, []string{"whsec_Y2xlYXI=", "whsec_b2xkZXI="}, []string{secret, former})
+
+		// Moved to another hook, they do not open; removed, nothing of them is left.
+		require.NoError(t, h.exec("UPDATE hooks SET sealed = (SELECT sealed FROM hooks AS o WHERE o.id = ?) WHERE id = ?", first.ID, second.ID))
+		_, _, _, err = alone.View(t.Context()).OpenHook(second.ID)
+		require.ErrorContains(t, err, "does not open")
+		require.NoError(t, alone.Update(t.Context(), func(tx *store.Tx) error { return tx.SetHookSecrets(second.ID, "", "") }))
+		require.EqualValues(t, 1, scalar[int64](h, "SELECT count(*) FROM hooks WHERE key_id = '' AND secret = '' AND sealed IS NULL AND sealed_former IS NULL"))
+	})
+}
+
+// Without keys hooks are listed and changed; what needs their secrets says what is missing.
+func TestHooksWithoutKeys(t *testing.T) {
+	t.Parallel()
+	for _, dialect := range storetest.Dialects {
+		t.Run(string(dialect), func(t *testing.T) {
+			t.Parallel()
+			dsn := storetest.DSN(t, dialect)
+			h := newHouse(t, storetest.Open(t, dsn))
+			hook := h.hook()
+			bare, err := store.Open(t.Context(), dsn)
+			require.NoError(t, err)
+			defer func() { require.NoError(t, bare.Close()) }()
+			err = bare.Update(t.Context(), func(tx *store.Tx) error {
+				found, err := tx.LockHook(hook.ID)
+				require.NoError(t, err)
+				found.Note = "whose it is"
+				return tx.SaveHook(found)
+			})
+			require.NoError(t, err)
+			for name, err := range map[string]error{
+				"open": func() error { _, _, _, err := bare.View(t.Context()).OpenHook(hook.ID); return err }(),
+				"add": bare.Update(t.Context(), func(tx *store.Tx) error {
+					return tx.AddHook(&punchcard.Hook{ID: punchcard.NewID(punchcard.PrefixHook), URL: "https://example.com", Secret: "whsec_c2VjcmV0"})
+				}),
+			} {
+				require.Equal(t, punchcard.CodeUnavailable, punchcard.CodeOf(err), name)
+				require.ErrorContains(t, err, "--code-keys", name)
+			}
+			found, secret, _, err := h.view().OpenHook(hook.ID)
+			require.NoError(t, err)
+			require.Equal(t, []string{"whsec_c2VjcmV0", "whose it is"}, []string{secret, found.Note})
+		})
+	}
 }
