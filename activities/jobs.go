@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -177,8 +178,7 @@ func (l *listening) to(ctx context.Context, f *fence.Fence, version int) (func(e
 	return listens, nil
 }
 
-// passTime does what time does to customers: those who are free in one transaction, the others one by one, so that nobody waits for a
-// lock while others wait for theirs. One who cannot be done is left out.
+// passTime does what time does to customers. One who cannot be done is left out.
 func (a *Activities) passTime(ctx context.Context, policy fence.Published, ids []string) (Batch, error) {
 	b := Batch{Done: len(ids)}
 	if len(ids) == 0 {
@@ -188,6 +188,34 @@ func (a *Activities) passTime(ctx context.Context, policy fence.Published, ids [
 	if err != nil {
 		return Batch{}, err
 	}
+	tasks := make([]task, len(ids))
+	for i, id := range ids {
+		tasks[i].customer = id
+	}
+	failed, err := a.together(ctx, tasks, func(tx *store.Tx, customers []punchcard.Customer, _ []task) error {
+		return fence.PassTime(tx, policy.Program, customers, listens)
+	})
+	if err != nil {
+		return Batch{}, err
+	}
+	for t, err := range failed {
+		b.Failed++
+		a.Log.ErrorContext(ctx, "what time does to a customer's points could not be done; it is tried again at the job's next round", "customer", t.customer, "error", err)
+	}
+	return b, nil
+}
+
+// task is something that a job does to a customer; id says what, where there can be several.
+type task struct{ customer, id string }
+
+// together does tasks: those of customers who are free in one transaction, so that a commit is not paid for each, and the others one by
+// one, so that nobody waits for a lock while others wait for theirs. One that cannot be done spoils no other: all are then done one by
+// one, and failed says which could not. do finds the customers locked, and none of them merged into another.
+func (a *Activities) together(ctx context.Context, tasks []task, do func(tx *store.Tx, customers []punchcard.Customer, tasks []task) error) (failed map[task]error, err error) {
+	ids := make([]string, len(tasks))
+	for i, t := range tasks {
+		ids[i] = t.customer
+	}
 	done := map[string]bool{}
 	err = a.Fence.Store.Update(ctx, func(tx *store.Tx) error {
 		clear(done)
@@ -195,37 +223,41 @@ func (a *Activities) passTime(ctx context.Context, policy fence.Published, ids [
 		if err != nil {
 			return err
 		}
+		free = slices.DeleteFunc(free, func(c punchcard.Customer) bool { return c.MergedInto != nil }) // who they are now is locked below
+		if len(free) == 0 {
+			return nil
+		}
 		for i := range free {
 			done[free[i].ID] = true
 		}
-		return fence.PassTime(tx, policy.Program, free, listens)
+		return do(tx, free, slices.DeleteFunc(slices.Clone(tasks), func(t task) bool { return !done[t.customer] }))
 	})
 	if store.IsOutage(err) {
-		return Batch{}, err
+		return nil, err
 	}
 	if err != nil {
 		clear(done) // one of them spoilt it for all
 	}
-	for _, id := range ids {
-		if done[id] {
+	failed = map[task]error{}
+	for _, t := range tasks {
+		if done[t.customer] {
 			continue
 		}
 		err := a.Fence.Store.Update(ctx, func(tx *store.Tx) error {
-			c, err := tx.LockCustomer(id)
+			c, err := tx.LockCustomer(t.customer)
 			if err != nil {
 				return err
 			}
-			return fence.PassTime(tx, policy.Program, []punchcard.Customer{*c}, listens)
+			return do(tx, []punchcard.Customer{*c}, []task{t})
 		})
 		if store.IsOutage(err) {
-			return Batch{}, err
+			return nil, err
 		}
 		if err != nil {
-			b.Failed++
-			a.Log.ErrorContext(ctx, "what time does to a customer's points could not be done; it is tried again at the job's next round", "customer", id, "error", err)
+			failed[t] = err
 		}
 	}
-	return b, nil
+	return failed, nil
 }
 
 const (

@@ -7,13 +7,14 @@ import (
 	"strings"
 	"time"
 
+	"punchcard"
 	"punchcard/internal/store"
 )
 
-// grantsAtOnce is how many grants one batch of the job looks at.
-const grantsAtOnce = 100
+// GrantsBatch is how many grants one transaction ends: some hundredths of a second.
+const GrantsBatch = 25
 
-// grantsBatch ends a few grants whose time is over, each in a transaction of its own, in the order of their times.
+// grantsBatch ends a few grants whose time is over, in the order of their times.
 func (a *Activities) grantsBatch(ctx context.Context, after string) (Batch, error) {
 	view := a.Fence.Store.View(ctx)
 	if busy, err := view.Busy(maxQueued); err != nil || busy {
@@ -23,22 +24,30 @@ func (a *Activities) grantsBatch(ctx context.Context, after string) (Batch, erro
 	if err != nil {
 		return Batch{}, err
 	}
-	grants, err := view.ExpiringGrants(at, id, grantsAtOnce)
+	grants, err := view.ExpiringGrants(at, id, GrantsBatch)
 	if err != nil {
 		return Batch{}, err
 	}
 	b := Batch{Done: len(grants)}
+	tasks := make([]task, len(grants))
 	for i := range grants {
-		_, err := a.Fence.Expire(ctx, grants[i].ID)
-		if store.IsOutage(err) {
-			return Batch{}, err
-		}
-		if err != nil {
-			b.Failed++
-			a.Log.ErrorContext(ctx, "a reward whose time is over could not be ended; it is tried again at the job's next round", "grant", grants[i].ID, "error", err)
-		}
+		tasks[i] = task{grants[i].CustomerID, grants[i].ID}
 	}
-	if len(grants) == grantsAtOnce {
+	failed, err := a.together(ctx, tasks, func(tx *store.Tx, _ []punchcard.Customer, tasks []task) error {
+		ids := make([]string, len(tasks))
+		for i, t := range tasks {
+			ids[i] = t.id
+		}
+		return a.Fence.Expire(ctx, tx, ids)
+	})
+	if err != nil {
+		return Batch{}, err
+	}
+	for t, err := range failed {
+		b.Failed++
+		a.Log.ErrorContext(ctx, "a reward whose time is over could not be ended; it is tried again at the job's next round", "grant", t.id, "error", err)
+	}
+	if len(grants) == GrantsBatch {
 		last := grants[len(grants)-1]
 		b.Next = fmt.Sprintf("%d/%s", last.ExpiresAt.UnixMicro(), last.ID)
 		return b, nil

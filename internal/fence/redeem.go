@@ -57,44 +57,47 @@ func CancelRedemption(tx *store.Tx, r *punchcard.Redemption) (bool, error) {
 	return true, tx.EndRedemption(r.ID, r.CustomerID, punchcard.RedemptionReleased, punchcard.ReasonCancelled)
 }
 
-// Expire ends a grant whose time is over, and raises that. The wait of a run for its use is over with it, and so is that for a person's
-// word on it: the run goes on as when that takes too long. It answers false when there is nothing to end.
-func (f *Fence) Expire(ctx context.Context, grant string) (bool, error) {
-	found, err := f.Store.View(ctx).Grant(grant)
-	if err != nil || found == nil {
-		return false, err
-	}
-	ended := false
-	err = f.Store.Update(ctx, func(tx *store.Tx) error {
-		ended = false
-		if _, err := tx.LockCustomer(found.CustomerID); err != nil {
-			return err
-		}
-		g, err := tx.Grant(grant)
+// Expire ends those of the grants whose time is over, and raises that. The wait of a run for its use is over with a grant, and so is that
+// for a person's word on it: the run goes on as when that takes too long. The customers are locked.
+func (f *Fence) Expire(ctx context.Context, tx *store.Tx, grants []string) error {
+	var events []*punchcard.Event
+	for _, id := range grants {
+		e, err := f.expire(ctx, tx, id)
 		if err != nil {
 			return err
 		}
-		var run *punchcard.Run
-		if g.Status == punchcard.GrantHeld && g.RunID != "" {
-			if run, err = tx.LockRun(g.RunID); err != nil {
-				return err
-			}
+		if e != nil {
+			events = append(events, e)
 		}
-		if ended, err = tx.ExpireGrant(g); err != nil || !ended {
-			return err
+	}
+	return tx.AddEvents(events...)
+}
+
+// expire ends one grant, and answers the event to raise of that; nil when there is nothing to end.
+func (f *Fence) expire(ctx context.Context, tx *store.Tx, grant string) (*punchcard.Event, error) {
+	g, err := tx.Grant(grant)
+	if err != nil || g == nil {
+		return nil, err
+	}
+	var run *punchcard.Run
+	if g.Status == punchcard.GrantHeld && g.RunID != "" {
+		if run, err = tx.LockRun(g.RunID); err != nil {
+			return nil, err
 		}
-		depth := -1
-		if run != nil && run.Status != punchcard.RunEnded {
-			depth = run.Depth
-			if err := f.waitedInVain(ctx, tx, run); err != nil {
-				return err
-			}
+	}
+	if ended, err := tx.ExpireGrant(g); err != nil || !ended {
+		return nil, err
+	}
+	depth := -1
+	if run != nil && run.Status != punchcard.RunEnded {
+		depth = run.Depth
+		if err := f.waitedInVain(ctx, tx, run); err != nil {
+			return nil, err
 		}
-		return Raise(tx, g.CustomerID, punchcard.EventRewardExpired, map[string]any{
-			"grant_id": g.ID, "reward": g.Reward, "redemption_id": g.RedemptionID, "value": g.Left().Float(),
-		}, depth)
-	})
-	return ended && err == nil, err
+	}
+	return raised(tx, g.CustomerID, punchcard.EventRewardExpired, map[string]any{
+		"grant_id": g.ID, "reward": g.Reward, "redemption_id": g.RedemptionID, "value": g.Left().Float(),
+	}, depth), nil
 }
 
 // waitedInVain ends the wait of a run for the use of a grant that expired.

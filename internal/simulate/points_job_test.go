@@ -240,3 +240,127 @@ func TestPointsBatchBudget(t *testing.T) {
 		}
 	})
 }
+
+// One customer whose account cannot be done is left, and said; all the others of the batch are done.
+func TestOneSpoilsNoOther(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, fresh func(*testing.T) *store.Store) {
+		b := setup(t, fresh(t), coffee())
+		ids := b.earners(6)
+		bad := ids[2]
+		b.round(b.job(activities.JobPoints)) // every account is reckoned by the program's tiers
+		ledger, err := b.Store.View(b.ctx).Ledger(bad, 0, 1)
+		require.NoError(t, err)
+		require.NoError(t, b.Store.Update(b.ctx, func(tx *store.Tx) error { // somebody else's entry has the key that the bad one's will have
+			_, _, err := tx.Earn(ids[5], 1, "order.placed", "o", fmt.Sprintf("expired/%d/0", *ledger[0].LotID), tx.Now, nil)
+			return err
+		}))
+		b.Clock.Advance(21 * day)
+		for range 2 {
+			_, failed := b.round(b.job(activities.JobPoints))
+			require.Equal(t, 1, failed)
+		}
+		for _, id := range ids {
+			want := int64(100)
+			if id == bad {
+				want = 0
+			}
+			require.Equal(t, want, b.expired(id))
+		}
+	})
+}
+
+// Whoever holds one customer keeps none of the others waiting.
+func TestHeldCustomerKeepsNobodyWaiting(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, fresh func(*testing.T) *store.Store) {
+		b := setup(t, fresh(t), coffee())
+		if b.Store.Dialect() == store.SQLite {
+			t.Skip("SQLite has one writer: nobody holds a customer while another writes")
+		}
+		ids := b.earners(6)
+		b.Clock.Advance(21 * day)
+		held, release, batch := make(chan struct{}), make(chan struct{}), make(chan error, 2)
+		go func() {
+			batch <- b.Store.Update(b.ctx, func(tx *store.Tx) error {
+				_, err := tx.LockCustomer(ids[1])
+				close(held)
+				<-release
+				return err
+			})
+		}()
+		<-held
+		go func() {
+			_, err := b.job(activities.JobPoints).Batch(b.ctx, "due/")
+			batch <- err
+		}()
+		for _, id := range ids {
+			if id != ids[1] {
+				require.Eventually(t, func() bool { return b.expired(id) == 100 }, time.Minute, 5*time.Millisecond)
+			}
+		}
+		require.Zero(t, b.expired(ids[1]))
+		close(release)
+		require.NoError(t, <-batch)
+		require.NoError(t, <-batch)
+		require.EqualValues(t, 100, b.expired(ids[1]), "and is done when they are free")
+	})
+}
+
+// Rewards that nobody used end, each once, some in one transaction. PUNCHCARD_CUSTOMERS says how many there are.
+func TestEverybodysRewardsExpire(t *testing.T) {
+	t.Parallel()
+	many := 60
+	if n, err := strconv.Atoi(os.Getenv("PUNCHCARD_CUSTOMERS")); err == nil {
+		many = n
+	}
+	each(t, func(t *testing.T, fresh func(*testing.T) *store.Store) {
+		b := setup(t, fresh(t), coffee())
+		ids := b.earners(many)
+		for i := 0; i < many; i += 500 {
+			require.NoError(t, b.Store.Update(b.ctx, func(tx *store.Tx) error {
+				for _, id := range ids[i:min(i+500, many)] {
+					ends := tx.Now.Add(day)
+					g := &punchcard.Grant{
+						ID: punchcard.NewID("grt"), CustomerID: id, Reward: "welcome-10", Version: 1, CapturedBy: "order.placed", Status: punchcard.GrantGiven, ExpiresAt: &ends,
+					}
+					if err := tx.AddGrant(g); err != nil {
+						return err
+					}
+				}
+				return nil
+			}))
+		}
+		b.Clock.Advance(2 * day)
+		job := b.job(activities.JobGrants)
+		for begun, after, batches, statements, longest := time.Now(), "", 0, b.Store.Statements(), time.Duration(0); ; {
+			one := time.Now()
+			r, err := job.Batch(b.ctx, after)
+			require.NoError(t, err)
+			require.Zero(t, r.Failed)
+			longest = max(longest, time.Since(one))
+			if batches++; batches == 1 {
+				require.LessOrEqual(t, b.Store.Statements()-statements, int64(5*activities.GrantsBatch), "a batch")
+			}
+			if r.Busy {
+				_, err := b.Dispatch.Drain(b.ctx)
+				require.NoError(t, err)
+			}
+			if after = r.Next; after == "" && !r.Busy {
+				t.Logf("%s: %d rewards, and dispatch that routes what is raised, in %s; %d batches, the longest %s", b.Store.Dialect(), many, time.Since(begun).Round(time.Millisecond), batches, longest)
+				break
+			}
+		}
+		require.NoError(t, b.Settle(b.ctx))
+		view := b.Store.View(b.ctx)
+		for i := 0; i < many; i += max(1, many/100) {
+			g, err := view.Grants(ids[i], "", 2)
+			require.NoError(t, err)
+			require.Len(t, g, 1)
+			require.Equal(t, punchcard.GrantReleased, g[0].Status)
+			n, err := view.Total(ids[i], punchcard.EventRewardExpired, "", 0)
+			require.NoError(t, err)
+			require.Equal(t, 1, int(n), "each is told once")
+		}
+	})
+}
