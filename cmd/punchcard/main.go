@@ -17,32 +17,37 @@ import (
 // cli is the command line: every flag can also be set by its environment variable, and every secret by a file that a variable
 // of the same name with _FILE at its end names.
 type cli struct {
-	Dev         devCmd         `cmd:"" help:"Run everything on this machine: to try, to develop, to show. Loopback only."`
-	Serve       serveCmd       `cmd:"" help:"Run the API and dispatch, against PostgreSQL and Temporal."`
-	Worker      workerCmd      `cmd:"" help:"Run the workers that journeys' runs live on, against PostgreSQL and Temporal."`
-	Migrate     migrateCmd     `cmd:"" help:"Bring the database's schema up to this program's."`
-	Program     programCmd     `cmd:"" help:"Check, format, compare and publish a program's folder."`
-	Templates   templatesCmd   `cmd:"" help:"Show, submit and compare what WhatsApp has of the program's templates."`
-	Pause       pauseCmd       `cmd:"" help:"Hold a journey's runs before their next effect."`
-	Resume      resumeCmd      `cmd:"" help:"Let a paused journey's runs go on."`
-	Stop        stopCmd        `cmd:"" help:"Stop a template, a reward or a journey at once, for runs of every version."`
-	Allow       allowCmd       `cmd:"" help:"Take a stop back."`
-	Circuit     circuitCmd     `cmd:"" help:"Look at what WhatsApp says of the account, and let held sends go on."`
-	EndRuns     endRunsCmd     `cmd:"" name:"end-runs" help:"End the live runs of old versions of the program."`
-	Explain     explainCmd     `cmd:"" help:"Say why a customer's messages went, waited or were not sent."`
-	Points      pointsCmd      `cmd:"" help:"Adjust a customer's points, and show what happened to them."`
-	Consents    consentsCmd    `cmd:"" help:"Import, export and revoke consents."`
-	Links       linksCmd       `cmd:"" help:"List the program's links, and make their QR codes."`
-	Hooks       hooksCmd       `cmd:"" help:"Tell other systems of what happens, by signed webhooks."`
-	Rewards     rewardsCmd     `cmd:"" help:"Look at the catalog, give rewards by hand, fill pools of codes."`
-	Grants      grantsCmd      `cmd:"" help:"List a customer's rewards, look at one, read its code."`
-	Capture     captureCmd     `cmd:"" help:"Use a customer's code, as a till does."`
-	Redemptions redemptionsCmd `cmd:"" help:"Look up codes, ask for rewards with points, list redemptions, give one up, take a use back."`
-	Refusals    refusalsCmd    `cmd:"" help:"List what rules have refused, newest first."`
-	Referrals   referralsCmd   `cmd:"" help:"Look at who brought whom."`
-	Keys        keysCmd        `cmd:"" help:"Make, list and revoke keys to the API."`
-	Phone       phoneCmd       `cmd:"" help:"Run the WhatsApp simulator with its phone page alone."`
-	Version     versionCmd     `cmd:"" help:"Say which version this is."`
+	Dev     devCmd     `cmd:"" group:"run" help:"Run everything on this machine: to try, to develop, to show. Loopback only."`
+	Serve   serveCmd   `cmd:"" group:"run" help:"Run the API and dispatch, against PostgreSQL and Temporal."`
+	Worker  workerCmd  `cmd:"" group:"run" help:"Run the workers that journeys' runs live on, against PostgreSQL and Temporal."`
+	Migrate migrateCmd `cmd:"" group:"run" help:"Bring the database's schema up to this program's."`
+	Phone   phoneCmd   `cmd:"" group:"run" help:"Run the WhatsApp simulator with its phone page alone."`
+	Version versionCmd `cmd:"" group:"run" help:"Say which version this is."`
+
+	Program   programCmd   `cmd:"" group:"program" help:"Check, format, compare and publish a program's folder."`
+	Templates templatesCmd `cmd:"" group:"program" help:"Show, submit and compare what WhatsApp has of the program's templates."`
+
+	Explain  explainCmd  `cmd:"" group:"customers" help:"Say why a customer's messages went, waited or were not sent."`
+	Points   pointsCmd   `cmd:"" group:"customers" help:"Adjust a customer's points, and show what happened to them."`
+	Consents consentsCmd `cmd:"" group:"customers" help:"Import, export and revoke consents."`
+	Links    linksCmd    `cmd:"" group:"customers" help:"List the program's links, and make their QR codes."`
+
+	Rewards     rewardsCmd     `cmd:"" group:"rewards" help:"Look at the catalog, give rewards by hand, fill pools of codes."`
+	Grants      grantsCmd      `cmd:"" group:"rewards" help:"List a customer's rewards, look at one, read its code."`
+	Capture     captureCmd     `cmd:"" group:"rewards" help:"Use a customer's code, as a till does."`
+	Redemptions redemptionsCmd `cmd:"" group:"rewards" help:"Look up codes, ask for rewards with points, list redemptions, give one up, take a use back."`
+	Refusals    refusalsCmd    `cmd:"" group:"rewards" help:"List what rules have refused, newest first."`
+	Referrals   referralsCmd   `cmd:"" group:"rewards" help:"Look at who brought whom."`
+
+	Pause   pauseCmd   `cmd:"" group:"stop" help:"Hold a journey's runs before their next effect."`
+	Resume  resumeCmd  `cmd:"" group:"stop" help:"Let a paused journey's runs go on."`
+	Stop    stopCmd    `cmd:"" group:"stop" help:"Stop a template, a reward or a journey at once, for runs of every version."`
+	Allow   allowCmd   `cmd:"" group:"stop" help:"Take a stop back."`
+	EndRuns endRunsCmd `cmd:"" group:"stop" name:"end-runs" help:"End the live runs of old versions of the program."`
+	Circuit circuitCmd `cmd:"" group:"stop" help:"Look at what WhatsApp says of the account, and let held sends go on."`
+
+	Keys  keysCmd  `cmd:"" group:"access" help:"Make, list and revoke keys to the API."`
+	Hooks hooksCmd `cmd:"" group:"access" help:"Tell other systems of what happens, by signed webhooks."`
 }
 
 func main() {
@@ -86,8 +91,21 @@ func newParser() (*kong.Kong, error) {
 		kong.Description("WhatsApp rewards programs: journeys as text, runs as Temporal workflows."),
 		kong.DefaultEnvars("PUNCHCARD"),
 		kong.Vars{"customer": "The customer: cus_…, a phone number with its plus, or external:ID."},
+		kong.ExplicitGroups(commandGroups()),
 		kong.UsageOnError(),
 	)
+}
+
+// commandGroups are the chapters of the commands.
+func commandGroups() []kong.Group {
+	return []kong.Group{
+		{Key: "run", Title: "Run it"},
+		{Key: "program", Title: "The program"},
+		{Key: "customers", Title: "Customers"},
+		{Key: "rewards", Title: "Rewards"},
+		{Key: "stop", Title: "Stop, and go on"},
+		{Key: "access", Title: "Keys, and other systems"},
+	}
 }
 
 // errSaid is the error of a command that has already said what is wrong.
