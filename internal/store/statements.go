@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -10,7 +11,11 @@ import (
 
 // statements counts what is sent to the database. gorm tells a logger of each statement; nothing is logged here, since a
 // statement's values are a customer's.
-type statements struct{ n atomic.Int64 }
+type statements struct {
+	n      atomic.Int64
+	killed atomic.Bool  // a test kills: what is written is counted too
+	writes atomic.Int64 // statements that changed a row
+}
 
 // LogMode is part of gorm's interface.
 func (s *statements) LogMode(logger.LogLevel) logger.Interface { return s }
@@ -25,7 +30,15 @@ func (s *statements) Warn(context.Context, string, ...any) {}
 func (s *statements) Error(context.Context, string, ...any) {}
 
 // Trace counts one statement.
-func (s *statements) Trace(context.Context, time.Time, func() (string, int64), error) { s.n.Add(1) }
+func (s *statements) Trace(_ context.Context, _ time.Time, statement func() (string, int64), _ error) {
+	s.n.Add(1)
+	if !s.killed.Load() {
+		return
+	}
+	if sql, rows := statement(); rows != 0 && !strings.HasPrefix(sql, "SELECT") {
+		s.writes.Add(1)
+	}
+}
 
 // Statements is how many statements this store has sent since it was opened. BEGIN and COMMIT are not among them.
 func (s *Store) Statements() int64 { return s.statements.n.Load() }

@@ -243,18 +243,20 @@ const maxTries = 5
 func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 	for try := 1; ; try++ {
 		tx := &Tx{store: s}
+		before := s.statements.writes.Load()
 		err := s.write.WithContext(ctx).Transaction(func(db *gorm.DB) error {
 			tx.db, tx.Now = db, s.clock.Now()
 			if err := fn(tx); err != nil {
 				return err
 			}
-			return tx.tell()
+			if err := tx.tell(); err != nil {
+				return err
+			}
+			return s.dies(false, before)
 		})
 		if err == nil {
 			s.tell(ctx, tx.opened)
-			if s.kill != nil && s.kill(true) {
-				return ErrKilled
-			}
+			err = s.dies(true, before)
 		}
 		if err == nil || try == maxTries || !isContention(err) && !errors.Is(err, ErrTryAgain) {
 			return err
@@ -265,9 +267,20 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 // ErrKilled is what Update answers in a test of a process that dies.
 var ErrKilled = fmt.Errorf("the process died: %w", io.ErrUnexpectedEOF)
 
-// Kill is for tests: kill is asked before each transaction is committed and after it, and where it says so Update fails as for a process that
-// died there, with ErrKilled. nil takes it away. It is set while nothing else uses the store.
-func (s *Store) Kill(kill func(committed bool) bool) { s.kill = kill }
+// Kill is for tests: kill is asked before each transaction that wrote anything is committed, and after it, and where it says so Update fails
+// as for a process that died there, with ErrKilled. nil takes it away. It is set while nothing else uses the store.
+func (s *Store) Kill(kill func(committed bool) bool) {
+	s.kill = kill
+	s.statements.killed.Store(kill != nil)
+}
+
+// dies is ErrKilled where a test says that the process dies here. written is how many statements had written when the transaction began.
+func (s *Store) dies(committed bool, written int64) error {
+	if s.kill != nil && s.statements.writes.Load() != written && s.kill(committed) {
+		return ErrKilled
+	}
+	return nil
+}
 
 // View reads, each query on its own.
 func (s *Store) View(ctx context.Context) *Tx {
