@@ -97,7 +97,7 @@ func (r *routing) names(event, property string) (string, bool) {
 }
 
 // undo takes back the share of an event that another undoes: of what it earned, of the sums that it counts in, and, once all of it
-// is undone, its place among those that times() counts. An event that came more than once under other ids is as many: the first
+// is undone, its place among those that times() and the limit of an earn rule count. An event that came more than once under other ids is as many: the first
 // that is not undone whole is meant. Where none has come, the reversal stays without an origin.
 func (r *routing) undo(rule rules.Reverse, undoing *punchcard.Event, reversal *punchcard.PointsReversal) error {
 	origins, err := r.tx.Origins(r.customer.ID, rule.Of, rule.Match, reversal.Value)
@@ -135,6 +135,9 @@ func (r *routing) undo(rule rules.Reverse, undoing *punchcard.Event, reversal *p
 	reversal.Points, reversal.Debt = taken.Points, taken.Debt
 	if o.Reversed == punchcard.WholeShare {
 		if err := r.uncount(o.EventID); err != nil {
+			return err
+		}
+		if err := r.tx.ForgetEarnings(r.customer.ID, o.EventID); err != nil {
 			return err
 		}
 	}

@@ -191,3 +191,40 @@ func TestMilestonesAndRefunds(t *testing.T) {
 		require.Equal(t, 2, reached())
 	})
 }
+
+// What an earn rule's limit counts is what still stands: an order that was refunded as a whole gives its place back, to the orders that come
+// after that. What came while the limit was reached earns nothing, also not later.
+func TestRefundGivesItsPlaceBack(t *testing.T) {
+	t.Parallel()
+	program := replaced(t, string(coffee()["program.yaml"].Data), "      pending: 14d\n", "      at_most: 2\n      within: 30d\n")
+	each(t, func(t *testing.T, fresh func(*testing.T) *store.Store) {
+		files := with(map[string]string{"program.yaml": program})
+		delete(files, "journeys/stamp-card.yaml") // which gives points for the fifth order
+		b := setup(t, fresh(t), files)
+		order := func(id string) { b.event(anna, "order.placed", map[string]any{"order_id": id, "total": 10}) }
+		refund := func(id string, total float64) {
+			b.event(anna, "order.refunded", map[string]any{"order_id": id, "total": total})
+		}
+		for _, id := range []string{"a", "b", "c"} {
+			order(id)
+		}
+		require.EqualValues(t, 20, b.points(anna).Available, "two in thirty days")
+		refund("a", 5)
+		require.EqualValues(t, 15, b.points(anna).Available)
+		order("d")
+		require.EqualValues(t, 15, b.points(anna).Available, "half of it stands")
+		refund("a", 5)
+		require.EqualValues(t, 10, b.points(anna).Available)
+		order("e")
+		require.EqualValues(t, 20, b.points(anna).Available, "there is a place again")
+		order("f")
+		refund("c", 10)
+		require.EqualValues(t, 20, b.points(anna).Available, "what earned nothing had no place, and nothing is taken back for it")
+		refund("g", 10) // comes before what it undoes
+		refund("b", 10)
+		order("g")
+		require.EqualValues(t, 10, b.points(anna).Available)
+		order("h")
+		require.EqualValues(t, 20, b.points(anna).Available, "what was undone before it came has no place either")
+	})
+}

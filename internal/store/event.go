@@ -310,6 +310,11 @@ func (tx *Tx) Earnings(customer, rule string, since time.Time) (int64, error) {
 	return count[earning](tx.db.Where("customer_id = ? AND rule = ? AND at > ?", customer, rule, since))
 }
 
+// ForgetEarnings gives an event's place under a rule's limit back: it was undone as a whole.
+func (tx *Tx) ForgetEarnings(customer, event string) error {
+	return tx.db.Where("customer_id = ? AND event_id = ?", customer, event).Delete(&earning{}).Error
+}
+
 // AddEarning records that a rule with a limit has earned.
 func (tx *Tx) AddEarning(customer, rule, event string) error {
 	return tx.db.Create(&earning{CustomerID: customer, Rule: rule, EventID: event, At: tx.Now}).Error
