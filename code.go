@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/big"
 	"strings"
+	"unicode"
 )
 
 // What a code may be long, in letters and digits. WhatsApp's copy button takes 15 characters (its template page; the changelog of
@@ -15,18 +16,19 @@ const (
 	MaxCode = 15
 )
 
-// NormalizeCode gives a code as it is looked up, from what a till or a person typed: upper case, no spaces or hyphens.
+// NormalizeCode gives a code as it is looked up, from what a till or a person typed or copied: upper case, no spaces or hyphens of any
+// kind (phones make one of another), and none of the marks that nobody sees and copying brings along.
 func NormalizeCode(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
-		case r == ' ' || r == '-' || r == '\t':
+		case unicode.IsSpace(r), unicode.In(r, unicode.Pd, unicode.Cf), r == '−':
 			return -1
 		case r >= 'a' && r <= 'z':
 			return r - 'a' + 'A'
 		default:
 			return r
 		}
-	}, strings.TrimSpace(s))
+	}, s)
 }
 
 // IsCode tells whether s, as NormalizeCode gives it, may be a code: 4 to 15 letters and digits.

@@ -99,21 +99,30 @@ func (s *server) rescue(c *gin.Context) {
 	c.Next()
 }
 
-// unescape reads path parameters as RFC 3986 writes them.
+// unescape reads path parameters as RFC 3986 writes them, and refuses what is no text in them or in the query: no database keeps it.
 func unescape(c *gin.Context) {
+	for name, values := range c.Request.URL.Query() {
+		for _, v := range values {
+			if !isText(v) {
+				writeProblem(c, newProblem(punchcard.Errorf(punchcard.CodeInvalid, "that is no text").In(strings.ToValidUTF8(name, "�"))))
+				return
+			}
+		}
+	}
 	for i, p := range c.Params {
 		v := p.Value
 		if c.Request.URL.RawPath != "" { // else net/http has read them already
 			v, _ = url.PathUnescape(v) // net/http has refused what does not unescape
 		}
-		if !utf8.ValidString(v) || strings.ContainsRune(v, 0) {
-			// No database keeps such a name, so nothing has it.
+		if !isText(v) { // nothing has such a name
 			writeProblem(c, newProblem(errNoRoute))
 			return
 		}
 		c.Params[i].Value = v
 	}
 }
+
+func isText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
 var errNoRoute = punchcard.Errorf(punchcard.CodeNotFound, "there is nothing at this address; see /docs").Because("no_route")
 

@@ -21,13 +21,12 @@ type Adjustment struct {
 // the same was done before. The errors are CodeInvalid for what is no adjustment, and CodeConflict when more are taken than
 // there are.
 func (d *Dispatcher) Adjust(ctx context.Context, customer string, a Adjustment) (bool, error) {
-	switch {
-	case a.Points == 0 || a.Points > fence.MaxEarned || a.Points < -fence.MaxEarned:
+	if a.Points == 0 || a.Points > fence.MaxEarned || a.Points < -fence.MaxEarned {
 		return false, punchcard.Errorf(punchcard.CodeInvalid, "say how many points, up to %d, or as many with a minus to take them", int64(fence.MaxEarned)).In("points")
-	case a.By == "" || len(a.By) > maxName || !clean(a.By):
-		return false, punchcard.Errorf(punchcard.CodeInvalid, "say who does it, in at most %d bytes", maxName).In("by")
-	case a.Reason == "" || len(a.Reason) > maxNote || !clean(a.Reason):
-		return false, punchcard.Errorf(punchcard.CodeInvalid, "say why, in at most %d bytes", maxNote).In("reason")
+	}
+	by, note, err := byHand(a.By, a.Reason)
+	if err != nil {
+		return false, err
 	}
 	if a.Key == "" {
 		a.Key = punchcard.NewID(punchcard.PrefixAdjustment)
@@ -42,7 +41,7 @@ func (d *Dispatcher) Adjust(ctx context.Context, customer string, a Adjustment) 
 		if err != nil {
 			return err
 		}
-		adjustment := store.Adjustment{CustomerID: c.ID, Points: a.Points, Author: a.By, Note: a.Reason, Key: a.Key, Debt: a.Debt}
+		adjustment := store.Adjustment{CustomerID: c.ID, Points: a.Points, Author: by, Note: note, Key: a.Key, Debt: a.Debt}
 		if a.Points > 0 {
 			adjustment.ExpiresAt = fence.PointsExpiry(policy.Program, tx.Now)
 		}

@@ -238,11 +238,11 @@ func keepRefusal(tx *store.Tx, g *punchcard.Grant, t Till, action punchcard.Refu
 func usable(tx *store.Tx, p *rules.Program, g *punchcard.Grant, by, device string, claim bool) (*punchcard.Error, error) {
 	const minute = "2006-01-02 15:04 MST"
 	switch {
-	case g.Status == punchcard.GrantCaptured:
+	case g.Status == punchcard.GrantCaptured && g.Reason != punchcard.ReasonExpired:
 		return punchcard.Errorf(punchcard.CodeConflict, "that code was used at %s", g.EndedAt.Format(minute)).Because(refusedCaptured), nil
 	case g.Status == punchcard.GrantReleased && g.Reason != punchcard.ReasonExpired:
 		return punchcard.Errorf(punchcard.CodeGone, "that code is void: its reward was given back").Because(refusedReleased), nil
-	case g.Status == punchcard.GrantReleased || g.Expired(tx.Now):
+	case g.EndedAt != nil || g.Expired(tx.Now): // a card that was used in part expires as captured
 		return punchcard.Errorf(punchcard.CodeGone, "that code expired at %s", g.ExpiresAt.Format(minute)).Because(punchcard.ReasonExpired), nil
 	case by == punchcard.CapturedByTill && g.CapturedBy != "" && g.CapturedBy != by:
 		return punchcard.Errorf(punchcard.CodeConflict, "that code is not used at the till but by %s", g.CapturedBy).Because(refusedNotTill), nil
@@ -358,11 +358,9 @@ func (d *Dispatcher) found(ctx context.Context, p *rules.Program, g *punchcard.G
 // goes on. The same request is answered as the first time. The errors are CodeInvalid without an author or a reason, CodeNotFound for a capture that is
 // not there, CodeGone when it is too late, and CodeConflict for one that is reversed, or is none of a till or a tap.
 func (d *Dispatcher) ReverseCapture(ctx context.Context, id, by, reason, request string) (*Captured, error) {
-	switch {
-	case by == "" || len(by) > maxName || !clean(by):
-		return nil, punchcard.Errorf(punchcard.CodeInvalid, "say who does it, in at most %d bytes", maxName).In("by")
-	case reason == "" || len(reason) > maxNote || !clean(reason):
-		return nil, punchcard.Errorf(punchcard.CodeInvalid, "say why, in at most %d bytes", maxNote).In("reason")
+	by, reason, err := byHand(by, reason)
+	if err != nil {
+		return nil, err
 	}
 	policy, err := d.fence.Catalog.Current(ctx)
 	if err != nil {

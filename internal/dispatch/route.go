@@ -201,9 +201,9 @@ func (r *routing) useCodes() error {
 		switch {
 		case grant.CustomerID != r.customer.ID:
 			reason = refusedMismatch
-		case grant.Status == punchcard.GrantCaptured:
+		case grant.Status == punchcard.GrantCaptured && grant.Reason != punchcard.ReasonExpired:
 			reason = refusedCaptured
-		case grant.Status == punchcard.GrantReleased:
+		case grant.EndedAt != nil:
 			reason = endedAs(grant)
 		case grant.Expired(r.event.OccurredAt):
 			reason = punchcard.ReasonExpired

@@ -94,9 +94,11 @@ func (tx *Tx) Captures(grant string) ([]punchcard.Capture, error) {
 	return list[punchcard.Capture](tx.db.Where("grant_id = ?", grant).Order("id"))
 }
 
-// CountCaptures counts the uses since a moment that were not taken back: of a customer's grants, by a device, or, with both empty, all.
+// CountCaptures counts the uses at a till and by a tap since a moment that were not taken back: of a customer's grants, by a device, or, with
+// both empty, all.
 func (tx *Tx) CountCaptures(customer, device string, since time.Time) (int64, error) {
 	q := tx.db.Where("captures.at > ? AND captures.reverses IS NULL", since).
+		Where(`captures."by" IN ?`, []string{punchcard.CapturedByTill, punchcard.CapturedByTap}).
 		Where("NOT EXISTS (SELECT 1 FROM captures AS back WHERE back.reverses = captures.id)")
 	switch {
 	case customer != "":
