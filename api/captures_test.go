@@ -156,8 +156,12 @@ func TestCaptureOfWhatExpired(t *testing.T) {
 		require.Equal(t, "expired", b.post("/v1/redemptions/capture", `{"code": "CARD1234"}`).is(http.StatusGone)["reason"])
 		require.Equal(t, "expired", b.post("/v1/redemptions/lookup", `{"code": "CARD1234"}`).is(http.StatusOK)["reason"])
 		require.Equal(t, "expired", b.post("/v1/captures/"+used["capture_id"].(string)+"/reverse", `{"by": "Maria", "reason": "x"}`).is(http.StatusGone)["reason"])
-		_, err := b.fence.Expire(t.Context(), g.ID) // and the same once the hourly job has been there
-		require.NoError(t, err)
+		b.do(func(tx *store.Tx) error { // and the same once the hourly job has been there
+			if _, err := tx.LockCustomer(id); err != nil {
+				return err
+			}
+			return b.fence.Expire(t.Context(), tx, []string{g.ID})
+		})
 	}
 }
 
