@@ -171,9 +171,14 @@ func TestUnsubscribe(t *testing.T) {
 func TestLinks(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	require.Empty(t, b.get("/v1/links").is(http.StatusOK)["items"])
-	b.get("/v1/links/nothing/qr").is(http.StatusNotFound)
+	require.Equal(t, "no_number", b.get("/v1/links").is(http.StatusConflict)["reason"])
 	require.Error(t, dispatch.SetNumber(t.Context(), b.store, "12"))
+	require.NoError(t, dispatch.SetNumber(t.Context(), b.store, "+4570000000"))
+	links := b.get("/v1/links").is(http.StatusOK)["items"].([]any)
+	require.Len(t, links, 1)
+	require.Subset(t, links[0], map[string]any{"name": "counter", "url": "https://wa.me/4570000000?text=JOIN%20counter"})
+	require.Contains(t, b.get("/v1/links/counter/qr").body, "PNG")
+	b.get("/v1/links/nothing/qr").is(http.StatusNotFound)
 	for _, image := range []func(string) ([]byte, error){dispatch.QRAsPNG, dispatch.QRAsSVG} {
 		data, err := image("https://wa.me/4570000000?text=JOIN%20counter-3")
 		require.NoError(t, err)

@@ -67,7 +67,7 @@ func TestRewards(t *testing.T) {
 	require.EqualValues(t, 200, b.get("/v1/rewards/barista-course").is(http.StatusOK)["stock"])
 	require.Equal(t, `customer.tier == "gold"`, b.get("/v1/rewards/tasting").is(http.StatusOK)["eligible"])
 	all := b.get("/v1/rewards")
-	require.Len(t, all.is(http.StatusOK)["items"], 7)
+	require.Len(t, all.is(http.StatusOK)["items"], 9)
 	b.get("/v1/rewards/none").is(http.StatusNotFound)
 
 	list := b.get(give)

@@ -51,7 +51,7 @@ func TestCoffee(t *testing.T) {
 	require.Empty(t, found, "%v", found)
 	marketing := map[string]bool{"cart_reminder": true, "cart_offer": true, "milestone_gift": true, "birthday_treat": true}
 	asks := map[string]bool{"opt_in_request": true, "opt_in_reminder": true}
-	require.Len(t, p.Templates, 14)
+	require.Len(t, p.Templates, 15)
 	for name, template := range p.Templates {
 		require.Equal(t, marketing[name], template.Category == "marketing", name)
 		require.Equal(t, asks[name], template.AsksConsent, name)

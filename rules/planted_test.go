@@ -25,7 +25,7 @@ func TestLoad_planted(t *testing.T) {
 		{"program.yaml", "vip: bool", "vip: boolean", "boolean", `there is no type "boolean"`},
 		{"program.yaml", `customer.tier == "gold" ? 2 : 1`, `customer.teir == "gold" ? 2 : 1`, "teir", `customer has no attribute "teir"; did you mean "tier"?`},
 		{"program.yaml", "gold: 2000", "gold: 400", "400", "each level begins higher than the one before"},
-		{"rewards.yaml", "kind: gift_card", "kind: gift_crad", "gift_crad", "the kind is discount_code"},
+		{"rewards.yaml", "    kind: gift_card\n", "    kind: gift_crad\n", "gift_crad", "the kind is discount_code"},
 		{"rewards.yaml", "captured_by: delivery", "captured_by: delivrey", "delivrey", `captured_by is till, tap, delivery or an event, not "delivrey"; did you mean "delivery"?`},
 		{"templates.yaml", "    category: marketing\n    body:\n      en: >-\n        Hi {{ customer.first_name | default(\"there\") }}, {{ item }}", "    category: marketing\n    body:\n      en: >-\n        Hi {{ customer.first_name }}, {{ item }}",
 			"customer.first_name }}, {{ item", "this can be empty"},

@@ -1,7 +1,6 @@
 package simulator
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -13,54 +12,14 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 
+	"punchcard/internal/browsertest"
 	"punchcard/internal/whatsapp"
 )
-
-// browse opens a browser, of a screen's size. The test fails when the page complains.
-func browse(t *testing.T, width, height int) context.Context {
-	t.Helper()
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(chromium(t)), chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.Flag("disable-component-update", true), chromedp.WindowSize(width, height), chromedp.Flag("accept-lang", "en"))
-	ctx, stop := chromedp.NewExecAllocator(t.Context(), options...)
-	ctx, closeTab := chromedp.NewContext(ctx)
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	messages := chromedp.Console(ctx)
-	complaints := make(chan string, 100)
-	go func() {
-		defer close(complaints)
-		for m, err := range messages {
-			if err != nil {
-				return // the browser is over
-			}
-			complaints <- m.String()
-		}
-	}()
-	t.Cleanup(func() {
-		cancel()
-		closeTab()
-		stop()
-		for c := range complaints {
-			require.Fail(t, "the page complains", c)
-		}
-	})
-	return ctx
-}
-
-// js is what a script answers once it is true.
-func js(ctx context.Context, t *testing.T, script string) {
-	t.Helper()
-	require.Eventually(t, func() bool {
-		ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool](script))
-		return err == nil && ok
-	}, waitFor, 20*time.Millisecond, script)
-}
-
-func click(css string) chromedp.Action[chromedp.Void] { return chromedp.Click(chromedp.CSS(css)) }
 
 func TestKindsInBrowser(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	ctx := browse(t, 1200, 900)
+	ctx := browsertest.Open(t, 1200, 900)
 	first := w.says(mia, "*hi*")
 	w.template(cart)
 	w.send(cartMessage())
@@ -80,50 +39,50 @@ func TestKindsInBrowser(t *testing.T) {
 		`document.querySelector(".clock time").textContent.startsWith("Mon 2 Nov 2026 09:00")`,
 		`document.documentElement.scrollWidth <= innerWidth`,
 	} {
-		js(ctx, t, script)
+		browsertest.True(ctx, t, script)
 	}
 
 	// The code says that it was copied.
-	require.NoError(t, chromedp.Do(ctx, click(`[data-copy="WELCOME10"]`)))
-	js(ctx, t, `document.querySelector('[data-copy] span').textContent.startsWith("Copied") && !document.getElementById("alert").hidden`)
+	require.NoError(t, chromedp.Do(ctx, browsertest.Click(`[data-copy="WELCOME10"]`)))
+	browsertest.True(ctx, t, `document.querySelector('[data-copy] span').textContent.startsWith("Copied") && !document.getElementById("alert").hidden`)
 
 	// A list opens a sheet; Escape closes it, a row answers.
 	open := fmt.Sprintf(`document.getElementById(%q).querySelector("[data-list]").click()`, list)
-	js(ctx, t, open+` || document.getElementById("sheet").open`)
+	browsertest.True(ctx, t, open+` || document.getElementById("sheet").open`)
 	require.NoError(t, chromedp.Do(ctx, chromedp.KeyEvent("\u001b")))
-	js(ctx, t, `!document.getElementById("sheet").open`)
-	js(ctx, t, open+` || document.getElementById("sheet").open`)
-	require.NoError(t, chromedp.Do(ctx, click(`#rows [data-press="r2"]`)))
+	browsertest.True(ctx, t, `!document.getElementById("sheet").open`)
+	browsertest.True(ctx, t, open+` || document.getElementById("sheet").open`)
+	require.NoError(t, chromedp.Do(ctx, browsertest.Click(`#rows [data-press="r2"]`)))
 	in := w.nextInbound()
 	require.Equal(t, [...]string{"17:30", "r2", list}, [...]string{in.Text, in.Payload, in.ReplyTo})
-	js(ctx, t, `!document.getElementById("sheet").open`)
+	browsertest.True(ctx, t, `!document.getElementById("sheet").open`)
 
 	// A message's menu: react, then take it back; quote; edit and delete one's own.
 	menu := func(id string) {
 		t.Helper()
-		js(ctx, t, fmt.Sprintf(`document.getElementById(%q).querySelector(".more").click() || document.getElementById("actions").matches(":popover-open")`, id))
+		browsertest.True(ctx, t, fmt.Sprintf(`document.getElementById(%q).querySelector(".more").click() || document.getElementById("actions").matches(":popover-open")`, id))
 	}
 	menu(text)
-	require.NoError(t, chromedp.Do(ctx, click(`[data-react="❤️"]`)))
+	require.NoError(t, chromedp.Do(ctx, browsertest.Click(`[data-react="❤️"]`)))
 	require.Equal(t, "❤️", w.nextInbound().Text)
-	js(ctx, t, fmt.Sprintf(`document.getElementById(%q).querySelector(".reactions")?.textContent === "❤️"`, text))
+	browsertest.True(ctx, t, fmt.Sprintf(`document.getElementById(%q).querySelector(".reactions")?.textContent === "❤️"`, text))
 	menu(text)
-	require.NoError(t, chromedp.Do(ctx, click(`[data-react="❤️"]`)))
+	require.NoError(t, chromedp.Do(ctx, browsertest.Click(`[data-react="❤️"]`)))
 	require.Empty(t, w.nextInbound().Text)
-	js(ctx, t, fmt.Sprintf(`!document.getElementById(%q).querySelector(".reactions")`, text))
+	browsertest.True(ctx, t, fmt.Sprintf(`!document.getElementById(%q).querySelector(".reactions")`, text))
 	menu(text)
-	require.NoError(t, chromedp.Do(ctx, click(`[data-act="reply"]`), click("#write .send")))
+	require.NoError(t, chromedp.Do(ctx, browsertest.Click(`[data-act="reply"]`), browsertest.Click("#write .send")))
 	in = w.nextInbound()
 	require.Equal(t, [...]string{"Hello there", text}, [...]string{in.Text, in.ReplyTo})
-	js(ctx, t, `document.querySelector("li.mine:last-child blockquote") !== null`)
+	browsertest.True(ctx, t, `document.querySelector("li.mine:last-child blockquote") !== null`)
 	menu(first.ID)
-	require.NoError(t, chromedp.Do(ctx, click(`[data-act="edit"]`), chromedp.SendKeys(chromedp.CSS("#text"), " again\r")))
+	require.NoError(t, chromedp.Do(ctx, browsertest.Click(`[data-act="edit"]`), chromedp.SendKeys(chromedp.CSS("#text"), " again\r")))
 	require.Equal(t, "edit", w.nextInbound().Type)
-	js(ctx, t, fmt.Sprintf(`document.getElementById(%q).querySelector(".text").innerHTML === "<strong>hi</strong> again"`, first.ID))
+	browsertest.True(ctx, t, fmt.Sprintf(`document.getElementById(%q).querySelector(".text").innerHTML === "<strong>hi</strong> again"`, first.ID))
 	menu(first.ID)
-	require.NoError(t, chromedp.Do(ctx, click(`[data-act="delete"]`)))
+	require.NoError(t, chromedp.Do(ctx, browsertest.Click(`[data-act="delete"]`)))
 	require.Equal(t, "revoke", w.nextInbound().Type)
-	js(ctx, t, fmt.Sprintf(`document.getElementById(%q).querySelector(".gone") !== null`, first.ID))
+	browsertest.True(ctx, t, fmt.Sprintf(`document.getElementById(%q).querySelector(".gone") !== null`, first.ID))
 
 	// A file.
 	path := filepath.Join(t.TempDir(), "bill <1>.pdf")
@@ -131,15 +90,15 @@ func TestKindsInBrowser(t *testing.T) {
 	require.NoError(t, chromedp.Do(ctx, chromedp.SetUploadFiles(chromedp.CSS("#file-document"), []string{path})))
 	in = w.nextInbound()
 	require.Equal(t, [...]string{"document", "bill <1>.pdf"}, [...]string{in.Type, in.Filename})
-	js(ctx, t, `document.querySelector("li.mine:last-child .doc b").textContent === "bill <1>.pdf"`)
+	browsertest.True(ctx, t, `document.querySelector("li.mine:last-child .doc b").textContent === "bill <1>.pdf"`)
 
 	// Offers stop and resume; the business is blocked and heard again.
-	require.NoError(t, chromedp.Do(ctx, click("#menu-button"), click(`#menu [data-do="stop"]`)))
-	js(ctx, t, `document.body.classList.contains("stopped")`)
-	require.NoError(t, chromedp.Do(ctx, click("#menu-button"), click(`[data-dialog="block"]`), click("#block button.main")))
-	js(ctx, t, `getComputedStyle(document.getElementById("write")).display === "none"`)
-	require.NoError(t, chromedp.Do(ctx, click(`#shut [data-do="unblock"]`)))
-	js(ctx, t, `getComputedStyle(document.getElementById("write")).display !== "none"`)
+	require.NoError(t, chromedp.Do(ctx, browsertest.Click("#menu-button"), browsertest.Click(`#menu [data-do="stop"]`)))
+	browsertest.True(ctx, t, `document.body.classList.contains("stopped")`)
+	require.NoError(t, chromedp.Do(ctx, browsertest.Click("#menu-button"), browsertest.Click(`[data-dialog="block"]`), browsertest.Click("#block button.main")))
+	browsertest.True(ctx, t, `getComputedStyle(document.getElementById("write")).display === "none"`)
+	require.NoError(t, chromedp.Do(ctx, browsertest.Click(`#shut [data-do="unblock"]`)))
+	browsertest.True(ctx, t, `getComputedStyle(document.getElementById("write")).display !== "none"`)
 }
 
 // nextInbound is the next webhook that tells of a message.
@@ -156,7 +115,7 @@ func (w *world) nextInbound() whatsapp.Inbound {
 func TestManyInBrowser(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	ctx := browse(t, 400, 800)
+	ctx := browsertest.Open(t, 400, 800)
 	for i := range 200 {
 		code, _ := w.call(http.MethodPost, "/people", object{"phone": fmt.Sprintf("+4530%06d", i), "name": fmt.Sprintf("Customer %d", i)})
 		require.Equal(t, http.StatusCreated, code)
@@ -172,34 +131,34 @@ func TestManyInBrowser(t *testing.T) {
 	require.Less(t, len(html), 400<<10, "a screenful, not all")
 
 	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate(w.address+"/")))
-	js(ctx, t, `document.querySelectorAll("#people li").length === 201 && document.documentElement.scrollWidth <= innerWidth`)
-	js(ctx, t, `getComputedStyle(document.querySelector("main.chat")).display === "none"`)
+	browsertest.True(ctx, t, `document.querySelectorAll("#people li").length === 201 && document.documentElement.scrollWidth <= innerWidth`)
+	browsertest.True(ctx, t, `getComputedStyle(document.querySelector("main.chat")).display === "none"`)
 	require.NoError(t, chromedp.Do(ctx, chromedp.SendKeys(chromedp.CSS("#search"), "mia")))
-	js(ctx, t, `[...document.querySelectorAll("#people li")].filter((li) => !li.hidden).length === 1`)
+	browsertest.True(ctx, t, `[...document.querySelectorAll("#people li")].filter((li) => !li.hidden).length === 1`)
 	require.NoError(t, chromedp.Do(ctx, chromedp.SendKeys(chromedp.CSS("#search"), "\r")))
-	js(ctx, t, `getComputedStyle(document.querySelector(".side")).display === "none" && document.querySelectorAll("#chat li").length >= 100`)
-	js(ctx, t, `document.documentElement.scrollWidth <= innerWidth && document.querySelectorAll("#chat li").length < 1000`)
-	js(ctx, t, `(() => { const s = document.getElementById("scroll"); return s.scrollHeight - s.scrollTop - s.clientHeight < 60; })()`)
+	browsertest.True(ctx, t, `getComputedStyle(document.querySelector(".side")).display === "none" && document.querySelectorAll("#chat li").length >= 100`)
+	browsertest.True(ctx, t, `document.documentElement.scrollWidth <= innerWidth && document.querySelectorAll("#chat li").length < 1000`)
+	browsertest.True(ctx, t, `(() => { const s = document.getElementById("scroll"); return s.scrollHeight - s.scrollTop - s.clientHeight < 60; })()`)
 
 	// What is new is drawn; what is there stays the same element.
-	js(ctx, t, `(document.querySelector("#chat li:last-child").kept = true)`)
+	browsertest.True(ctx, t, `(document.querySelector("#chat li:last-child").kept = true)`)
 	begin = time.Now()
 	w.send(whatsapp.Message{To: mia, Text: &whatsapp.Text{Body: "a new one"}})
-	js(ctx, t, `document.querySelector("#chat li:last-child .text").textContent === "a new one"`)
+	browsertest.True(ctx, t, `document.querySelector("#chat li:last-child .text").textContent === "a new one"`)
 	t.Logf("a message is seen after %s", time.Since(begin).Round(time.Millisecond))
-	js(ctx, t, `document.querySelector("#chat li:last-child").previousElementSibling.kept === true`)
+	browsertest.True(ctx, t, `document.querySelector("#chat li:last-child").previousElementSibling.kept === true`)
 
 	// Earlier messages come at the top.
-	js(ctx, t, `(document.getElementById("scroll").scrollTop = 0) || document.querySelectorAll("#chat li").length > 150`)
-	js(ctx, t, `(() => { const n = [...document.querySelectorAll("#chat li")].map((li) => +li.dataset.n); return n.every((x, i) => i === 0 || n[i - 1] < x); })()`)
+	browsertest.True(ctx, t, `(document.getElementById("scroll").scrollTop = 0) || document.querySelectorAll("#chat li").length > 150`)
+	browsertest.True(ctx, t, `(() => { const n = [...document.querySelectorAll("#chat li")].map((li) => +li.dataset.n); return n.every((x, i) => i === 0 || n[i - 1] < x); })()`)
 
 	// The phone is Danish from now on, and only this one.
-	require.NoError(t, chromedp.Do(ctx, click(".back")))
-	js(ctx, t, `location.search === "" && document.documentElement.lang === "en"`)
+	require.NoError(t, chromedp.Do(ctx, browsertest.Click(".back")))
+	browsertest.True(ctx, t, `location.search === "" && document.documentElement.lang === "en"`)
 	w.call(http.MethodPost, "/people", object{"phone": mia, "language": "da"})
 	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate(w.address+"/?phone=4520123456")))
-	js(ctx, t, `document.documentElement.lang === "da" && document.getElementById("text").placeholder === "Besked"`)
-	js(ctx, t, `document.querySelector(".clock time").textContent.startsWith("man 2. nov 2026")`)
-	js(ctx, t, `(() => { const l = document.getElementById("lang"); l.value = "de"; l.dispatchEvent(new Event("change")); return true; })()`)
-	js(ctx, t, `document.documentElement.lang === "de" && document.getElementById("text").placeholder === "Nachricht"`)
+	browsertest.True(ctx, t, `document.documentElement.lang === "da" && document.getElementById("text").placeholder === "Besked"`)
+	browsertest.True(ctx, t, `document.querySelector(".clock time").textContent.startsWith("man 2. nov 2026")`)
+	browsertest.True(ctx, t, `(() => { const l = document.getElementById("lang"); l.value = "de"; l.dispatchEvent(new Event("change")); return true; })()`)
+	browsertest.True(ctx, t, `document.documentElement.lang === "de" && document.getElementById("text").placeholder === "Nachricht"`)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 
+	"punchcard/internal/browsertest"
 	"punchcard/internal/whatsapp"
 )
 
@@ -56,7 +57,7 @@ func (w *world) rich() (offer, carousel whatsapp.Message) {
 func TestRichKindsInBrowser(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	ctx := browse(t, 1200, 900)
+	ctx := browsertest.Open(t, 1200, 900)
 	raw, err := base64.StdEncoding.DecodeString(pixel)
 	require.NoError(t, err)
 	upload := func(kind string) *whatsapp.Media {
@@ -88,44 +89,44 @@ func TestRichKindsInBrowser(t *testing.T) {
 		fmt.Sprintf(`document.getElementById(%q).querySelector(".reactions").textContent === "🎉"`, hello.ID),
 		`document.documentElement.scrollWidth <= innerWidth`,
 	} {
-		js(ctx, t, script)
+		browsertest.True(ctx, t, script)
 	}
-	require.NoError(t, chromedp.Do(ctx, click(`.slides [data-press="ke"]`)))
+	require.NoError(t, chromedp.Do(ctx, browsertest.Click(`.slides [data-press="ke"]`)))
 	in := w.nextInbound()
 	require.Equal(t, [...]string{"button", "I like it", "ke", cards}, [...]string{in.Type, in.Text, in.Payload, in.ReplyTo})
 	w.send(whatsapp.Message{To: mia, Reaction: &whatsapp.Reaction{MessageID: hello.ID}})
-	js(ctx, t, fmt.Sprintf(`!document.getElementById(%q).querySelector(".reactions")`, hello.ID))
+	browsertest.True(ctx, t, fmt.Sprintf(`!document.getElementById(%q).querySelector(".reactions")`, hello.ID))
 }
 
 // What a customer can do beside writing: a place, an ad, a picture, another number; resume offers; report.
 func TestDialogsInBrowser(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	ctx := browse(t, 400, 800)
+	ctx := browsertest.Open(t, 400, 800)
 	w.says(mia, "hi")
 	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate(w.address+"/?phone=4520123456")))
 	menu := func(item string) {
 		t.Helper()
-		require.NoError(t, chromedp.Do(ctx, click("#menu-button"), click("#menu "+item)))
+		require.NoError(t, chromedp.Do(ctx, browsertest.Click("#menu-button"), browsertest.Click("#menu "+item)))
 	}
 	inView := func(id string) {
 		t.Helper()
-		js(ctx, t, fmt.Sprintf(`(() => { const r = document.querySelector(%q).getBoundingClientRect(); return r.width > 0 && r.left >= 0 && r.right <= innerWidth && r.top >= 0 && r.bottom <= innerHeight; })()`, id))
+		browsertest.True(ctx, t, fmt.Sprintf(`(() => { const r = document.querySelector(%q).getBoundingClientRect(); return r.width > 0 && r.left >= 0 && r.right <= innerWidth && r.top >= 0 && r.bottom <= innerHeight; })()`, id))
 	}
-	require.NoError(t, chromedp.Do(ctx, click(`[popovertarget="attach"]`), click(`[data-dialog="place"]`)))
+	require.NoError(t, chromedp.Do(ctx, browsertest.Click(`[popovertarget="attach"]`), browsertest.Click(`[data-dialog="place"]`)))
 	inView("#place")
-	require.NoError(t, chromedp.Do(ctx, click("#place button.main")))
+	require.NoError(t, chromedp.Do(ctx, browsertest.Click("#place button.main")))
 	in := w.nextInbound()
 	require.Equal(t, "location", in.Type)
 	require.InDelta(t, 55.68584, in.Location.Latitude, 0.00001)
-	js(ctx, t, `document.querySelector("li.mine:last-child .place b").textContent === "Rosenborg" && !document.getElementById("place").open`)
+	browsertest.True(ctx, t, `document.querySelector("li.mine:last-child .place b").textContent === "Rosenborg" && !document.getElementById("place").open`)
 
 	menu(`[data-dialog="ad"]`)
 	inView("#ad")
-	require.NoError(t, chromedp.Do(ctx, chromedp.SendKeys(chromedp.CSS("#ad [name=body]"), "Free coffee"), click("#ad button.main")))
+	require.NoError(t, chromedp.Do(ctx, chromedp.SendKeys(chromedp.CSS("#ad [name=body]"), "Free coffee"), browsertest.Click("#ad button.main")))
 	in = w.nextInbound()
 	require.Equal(t, [...]string{"Bean & Bloom", "Free coffee"}, [...]string{in.Referral.Headline, in.Referral.Body})
-	js(ctx, t, `document.querySelector("li.mine:last-child .ad b").textContent === "Bean & Bloom" && !document.getElementById("ad").open`)
+	browsertest.True(ctx, t, `document.querySelector("li.mine:last-child .ad b").textContent === "Bean & Bloom" && !document.getElementById("ad").open`)
 
 	raw, err := base64.StdEncoding.DecodeString(pixel)
 	require.NoError(t, err)
@@ -134,29 +135,29 @@ func TestDialogsInBrowser(t *testing.T) {
 	require.NoError(t, chromedp.Do(ctx, chromedp.SendKeys(chromedp.CSS("#text"), "my cup"), chromedp.SetUploadFiles(chromedp.CSS("#file-photo"), []string{path})))
 	in = w.nextInbound()
 	require.Equal(t, [...]string{"image", "my cup"}, [...]string{in.Type, in.Caption})
-	js(ctx, t, `document.querySelector("li.mine:last-child img").naturalWidth === 1 && document.getElementById("text").value === ""`)
+	browsertest.True(ctx, t, `document.querySelector("li.mine:last-child img").naturalWidth === 1 && document.getElementById("text").value === ""`)
 
 	menu(`[data-do="stop"]`)
-	js(ctx, t, `document.body.classList.contains("stopped")`)
+	browsertest.True(ctx, t, `document.body.classList.contains("stopped")`)
 	menu(`[data-do="resume"]`)
-	js(ctx, t, `!document.body.classList.contains("stopped")`)
+	browsertest.True(ctx, t, `!document.body.classList.contains("stopped")`)
 
 	menu(`[data-dialog="number"]`)
 	inView("#number")
-	require.NoError(t, chromedp.Do(ctx, chromedp.SendKeys(chromedp.CSS("#number [name=phone]"), "+45 20 12 34 57"), click("#number button.main")))
-	js(ctx, t, `new URLSearchParams(location.search).get("phone") === "+4520123457" && document.querySelectorAll("#chat li").length === 4`)
+	require.NoError(t, chromedp.Do(ctx, chromedp.SendKeys(chromedp.CSS("#number [name=phone]"), "+45 20 12 34 57"), browsertest.Click("#number button.main")))
+	browsertest.True(ctx, t, `new URLSearchParams(location.search).get("phone") === "+4520123457" && document.querySelectorAll("#chat li").length === 4`)
 
 	menu(`[data-dialog="block"]`)
 	inView("#block")
-	require.NoError(t, chromedp.Do(ctx, click(`#block [name="report"]`)))
-	js(ctx, t, `document.body.classList.contains("blocked")`)
+	require.NoError(t, chromedp.Do(ctx, browsertest.Click(`#block [name="report"]`)))
+	browsertest.True(ctx, t, `document.body.classList.contains("blocked")`)
 	_, people := w.call(http.MethodGet, "/people", nil)
 	first, _ := people["items"].([]any)[0].(map[string]any)
 	require.EqualValues(t, 1, first["reports"])
 
 	// The language of the page is kept where no phone is open.
 	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate(w.address+"/?lang=da")))
-	js(ctx, t, `document.documentElement.lang === "da"`)
+	browsertest.True(ctx, t, `document.documentElement.lang === "da"`)
 	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate(w.address+"/")))
-	js(ctx, t, `document.documentElement.lang === "da"`)
+	browsertest.True(ctx, t, `document.documentElement.lang === "da"`)
 }

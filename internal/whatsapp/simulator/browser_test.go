@@ -1,59 +1,21 @@
 package simulator
 
 import (
-	"context"
 	"net/http"
-	"os"
-	"os/exec"
 	"testing"
-	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 
+	"punchcard/internal/browsertest"
 	"punchcard/internal/whatsapp"
 )
-
-// chromium is the path of the browser, or the end of the test where there is none.
-func chromium(t *testing.T) string {
-	t.Helper()
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	if os.Getenv("PUNCHCARD_REQUIRE_CHROMIUM") == "1" {
-		t.Fatal("there is no Chromium here, and PUNCHCARD_REQUIRE_CHROMIUM says that this test must run")
-	}
-	t.Skip("there is no Chromium here")
-	return ""
-}
 
 // The phone page in a browser, where there is one: a person adds a phone, writes, reads, presses a button.
 func TestPageInBrowser(t *testing.T) {
 	t.Parallel()
-	program := chromium(t)
 	w := setup(t)
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.Flag("disable-component-update", true)) // networking in the background and sync are off by default
-	ctx, cancel := chromedp.NewExecAllocator(t.Context(), options...)
-	defer cancel()
-	ctx, cancel = chromedp.NewContext(ctx)
-	defer cancel()
-	ctx, cancel = context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-
-	messages := chromedp.Console(ctx)
-	complaints := make(chan string, 100)
-	go func() {
-		defer close(complaints)
-		for m, err := range messages {
-			if err != nil {
-				return // the browser is over
-			}
-			complaints <- m.String()
-		}
-	}()
+	ctx := browsertest.Open(t, 1200, 900)
 	require.NoError(t, chromedp.Do(ctx,
 		chromedp.Navigate(w.address+"/"),
 		chromedp.SendKeys(chromedp.CSS("#add-phone"), "+45 20 12 34 56"),
@@ -84,8 +46,4 @@ func TestPageInBrowser(t *testing.T) {
 	require.Equal(t, [...]string{"Yes", "y", id}, [...]string{in.Text, in.Payload, in.ReplyTo})
 	code, _ := w.call(http.MethodGet, "/people", nil)
 	require.Equal(t, http.StatusOK, code)
-	cancel()
-	for c := range complaints { // of a script that failed, or of something that the page's policy forbids it
-		require.Fail(t, "the page complains", c)
-	}
 }

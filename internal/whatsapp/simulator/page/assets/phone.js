@@ -374,19 +374,24 @@ if (chat) {
     event.preventDefault();
     const said = text.value;
     if (!said.trim()) return;
-    if (editing) {
-      if (await act("PATCH", mine("/messages/" + encodeURIComponent(editing.id)), {text: said})) rest();
-      return;
+    // What comes next may begin before the answer to this: the form is free at once, and gets its words back if it is refused.
+    const edited = editing;
+    const answered = answering;
+    if (edited) rest();
+    else {
+      text.value = "";
+      about("", null, "");
     }
-    const content = {text: said};
-    if (answering) content.reply_to = answering.id;
-    text.value = "";
-    const ok = await act("POST", mine("/messages"), content);
-    if (ok) rest();
-    else if (!text.value) text.value = said;
     grow();
-    if (ok) toEnd();
-    text.focus();
+    const ok = edited
+      ? await act("PATCH", mine("/messages/" + encodeURIComponent(edited.id)), {text: said})
+      : await act("POST", mine("/messages"), answered ? {text: said, reply_to: answered.id} : {text: said});
+    if (ok && !edited) toEnd();
+    if (ok || text.value || !$("about").hidden) return;
+    if (edited) about(words.editing, edited, "edit");
+    else if (answered) about(words.replying, answered, "reply");
+    text.value = said;
+    grow();
   });
 
   // Files. A file that was dropped or pasted is sent as one that was chosen.
