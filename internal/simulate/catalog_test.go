@@ -166,8 +166,8 @@ func TestMenuByTier(t *testing.T) {
 		}
 		b.earn(anna, 2000)
 		b.earn(bo, 400)
-		require.Equal(t, []string{"redeem:free-coffee"}, rows(bo))
-		require.Equal(t, []string{"redeem:free-coffee", "redeem:tasting", "redeem:barista-course"}, rows(anna))
+		require.Equal(t, []string{"redeem:free-cake", "redeem:free-coffee"}, rows(bo))
+		require.Equal(t, []string{"redeem:free-cake", "redeem:free-coffee", "redeem:tasting", "redeem:card-25", "redeem:barista-course"}, rows(anna))
 		// What the menu does not show is refused all the same.
 		r, err := b.Dispatch.RequestRedemption(b.ctx, b.customer(bo).ID, "tasting", "")
 		require.NoError(t, err)

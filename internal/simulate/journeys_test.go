@@ -327,7 +327,7 @@ func TestRedemption(t *testing.T) {
 			b, _ := rich(t)
 			b.says(anna, "redeem")
 			require.Equal(t, []string{"text: You have 400 points. What would you like?"}, b.messages(anna))
-			require.Equal(t, "redeem:free-coffee", b.wa.sent[2].List.Sections[0].Rows[0].ID)
+			require.Equal(t, "redeem:free-coffee", b.wa.sent[2].List.Sections[0].Rows[1].ID)
 			b.webhook(anna, map[string]any{"type": "interactive", "interactive": map[string]any{
 				"type": "list_reply", "list_reply": map[string]any{"id": "redeem:free-coffee", "title": "A free coffee"},
 			}})
