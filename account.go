@@ -16,6 +16,9 @@ type Account struct {
 	// not said.
 	DailyLimit *int64
 	Quality    string // of the number: GREEN, YELLOW, RED; "" while WhatsApp has not said
+	// When WhatsApp told, by its own clock, what has each circuit open, what takes such things back, the limit, and the quality: the latest of
+	// each. nil: it did not. What was told before then comes late, and changes nothing.
+	CircuitToldAt, MarketingToldAt, LiftedToldAt, LimitToldAt, QualityToldAt *time.Time
 }
 
 // TableName is the table's.
@@ -44,8 +47,19 @@ func (a *Account) Opened(scope CircuitScope) (reason string, since, until *time.
 	return a.Circuit, a.CircuitAt, a.CircuitUntil
 }
 
+// Told is where it stands when WhatsApp told what has the circuit of a scope open.
+func (a *Account) Told(scope CircuitScope) **time.Time {
+	if scope == CircuitMarketing {
+		return &a.MarketingToldAt
+	}
+	return &a.CircuitToldAt
+}
+
 // Set opens the circuit of a scope, or closes it where the reason is empty.
 func (a *Account) Set(scope CircuitScope, reason string, since, until *time.Time) {
+	if reason == "" {
+		*a.Told(scope) = nil
+	}
 	if scope == CircuitMarketing {
 		a.Marketing, a.MarketingAt, a.MarketingUntil = reason, since, until
 		return

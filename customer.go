@@ -104,6 +104,23 @@ func ParsePhone(s string) (e164, region string, err error) {
 	return phonenumbers.Format(n, phonenumbers.E164), region, nil
 }
 
+// OneNumber tells whether two numbers, both as ParsePhone gives them, may be forms of one: they are in one country, and end in the same
+// six digits. WhatsApp has some in another form than they are dialed: without the 9 of Brazil, or with that of Argentina.
+func OneNumber(a, b string) bool {
+	if len(a) < numberEnd || len(b) < numberEnd || a[len(a)-numberEnd:] != b[len(b)-numberEnd:] {
+		return false
+	}
+	x, err := phonenumbers.Parse(a, "")
+	if err != nil {
+		return false
+	}
+	y, err := phonenumbers.Parse(b, "")
+	return err == nil && x.GetCountryCode() == y.GetCountryCode()
+}
+
+// numberEnd is how many digits at the end are a subscriber's in every form of their number: area codes of Argentina leave that many.
+const numberEnd = 6
+
 // Mexican numbers have ten digits after their country code.
 const (
 	mexico        = 52

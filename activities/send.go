@@ -79,6 +79,11 @@ func (a *Activities) message(ctx context.Context, in Input, compose func(*fence.
 		if result, refused, err := refusedTemplate(p, m, sendErr); refused || err != nil {
 			return result, err
 		}
+		if sendErr == nil {
+			if err := introduce(p, out, accepted); err != nil {
+				return rules.Result{}, err
+			}
+		}
 		return a.outcome(p, m, accepted, sendErr)
 	})
 }
@@ -113,6 +118,25 @@ func holdsOut(ctx context.Context, err error) bool {
 
 // holdPause is how long, in real time, before the database is tried again.
 const holdPause = 200 * time.Millisecond
+
+// introduce keeps what WhatsApp's answer calls the customer, where that is not how we called them. Nearly always it is, and this
+// reads and writes nothing.
+func introduce(p *fence.Pass, out outgoing, accepted whatsapp.Accepted) error {
+	known := func(kind punchcard.IdentityKind, value string) bool {
+		return slices.ContainsFunc(out.names, func(n punchcard.Identity) bool { return n.Kind == kind && n.Value == value })
+	}
+	var n store.Names
+	if phone, _, err := punchcard.ParsePhone(accepted.Phone); err == nil && !known(punchcard.IdentityPhone, phone) {
+		n.Phone = phone
+	}
+	if !known(punchcard.IdentityUserID, accepted.UserID) {
+		n.UserID = accepted.UserID
+	}
+	if n == (store.Names{}) {
+		return nil
+	}
+	return p.Tx.Introduce(p.Customer.ID, out.wire.To, n)
+}
 
 // turn books the message's turn and waits for it, but for what goes before the call. It is nil where nobody paces.
 func (a *Activities) turn(ctx context.Context, in Input) (*Turn, error) {
@@ -161,6 +185,7 @@ type outgoing struct {
 	id        string // "": there is none yet
 	handedAt  time.Time
 	wire      whatsapp.Message
+	names     []punchcard.Identity // that the customer has
 	marketing bool
 }
 
@@ -243,6 +268,7 @@ func (a *Activities) prepare(
 			record.Attempts++
 			p.MessageID = record.ID
 			out.handedAt, out.wire = p.Tx.Now.Truncate(time.Microsecond), words // as the database keeps it
+			out.names = to.names
 			out.wire.To, out.wire.UserID, out.wire.CallbackData = to.phone, to.userID, record.ID
 		}
 	}
@@ -384,7 +410,7 @@ func (a *Activities) outcome(p *fence.Pass, m *punchcard.Message, accepted whats
 		return because(done(rules.OutcomeNotSent), code), err
 	case whatsapp.OptOut:
 		m.Status, m.Reason = punchcard.MessageFailed, code
-		return because(done(rules.OutcomeNotSent), code), fence.RefuseMarketing(p.Tx, p.Customer.ID)
+		return because(done(rules.OutcomeNotSent), code), fence.RefuseMarketing(p.Tx, p.Policy.Program, p.Customer, m, p.Tx.Now)
 	case whatsapp.Sender: // nothing is wrong with this message: it waits until the account may send again
 		m.Status, m.Reason, m.HandedAt = punchcard.MessageDeferred, punchcard.ReasonCircuitOpen, nil
 		p.Disarm()
@@ -437,7 +463,10 @@ func backoff(attempts int) time.Duration {
 	return pause + time.Duration(rand.Int64N(int64(pause)/5+1)) // spreading load needs no secrecy
 }
 
-type address struct{ phone, userID string }
+type address struct {
+	phone, userID string
+	names         []punchcard.Identity // all that the customer has
+}
 
 // gateFacts reads what the gate decides by, and where the message would go.
 func gateFacts(p *fence.Pass, d *draft) (Facts, address, error) {
@@ -446,6 +475,7 @@ func gateFacts(p *fence.Pass, d *draft) (Facts, address, error) {
 	if err != nil {
 		return Facts{}, to, err
 	}
+	to.names = names
 	for _, n := range names {
 		switch n.Kind {
 		case punchcard.IdentityPhone:

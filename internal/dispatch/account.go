@@ -42,82 +42,206 @@ const (
 
 // takeAccount takes over what WhatsApp says of the account: what stops it opens its circuit, what reinstates it closes that, and a
 // limit is kept from then on. What stops nothing but is bad news is an alert.
+//
+// WhatsApp tells late and in any order: what is older than what was told of the same kind before changes nothing, and is logged. Its times are
+// to the second. Of two things that were told in one second the one counts that sends less.
 func (d *Dispatcher) takeAccount(ctx context.Context, u *whatsapp.AccountUpdate) error {
-	reinstated := false
-	err := d.store.Update(ctx, func(tx *store.Tx) (err error) {
-		reinstated, err = accountSays(tx, u)
-		return err
+	var says accountUpdate
+	err := d.store.Update(ctx, func(tx *store.Tx) error {
+		says = accountUpdate{tx: tx, u: u, at: toldAt(u.At)}
+		return says.take()
 	})
-	if err == nil && reinstated {
-		for _, scope := range []punchcard.CircuitScope{punchcard.CircuitAll, punchcard.CircuitMarketing} {
-			if _, err = d.CloseCircuit(ctx, scope, byWhatsApp); err != nil {
+	if err != nil {
+		return err
+	}
+	for _, kind := range says.late {
+		d.log.InfoContext(ctx, "what WhatsApp says of the account is older than what it has said, and changes nothing",
+			"kind", kind, "field", u.Field, "event", word(u.Event), "told", says.at)
+	}
+	if len(says.closed) == 0 {
+		return nil
+	}
+	_, err = d.release(ctx, says.closed...)
+	return err
+}
+
+// accountUpdate is a webhook about the account on its way, in one transaction.
+type accountUpdate struct {
+	tx *store.Tx
+	u  *whatsapp.AccountUpdate
+	at *time.Time // when it was told; nil: it does not say, so that it counts as the latest
+
+	late   []string // what of it was too late
+	closed []string // the reasons for which runs are held no more
+}
+
+// toldAt is when WhatsApp told something, nil when it does not say. Nothing is told later than now.
+func toldAt(at time.Time) *time.Time {
+	if at.IsZero() {
+		return nil
+	}
+	if now := time.Now().UTC().Truncate(time.Second); at.After(now) {
+		at = now
+	}
+	at = at.UTC()
+	return &at
+}
+
+// before tells whether what is being told is older than another time.
+func (s *accountUpdate) before(other *time.Time) bool {
+	return s.at != nil && other != nil && s.at.Before(*other)
+}
+
+// tied tells whether it was told in the same second.
+func (s *accountUpdate) tied(other *time.Time) bool {
+	return s.at != nil && other != nil && s.at.Equal(*other)
+}
+
+// tell notes when it was told, if that is later than what is noted.
+func (s *accountUpdate) tell(at **time.Time) {
+	if s.at != nil && (*at == nil || (*at).Before(*s.at)) {
+		*at = s.at
+	}
+}
+
+func (s *accountUpdate) take() error {
+	for _, p := range s.u.Problems {
+		if class, _ := whatsapp.Classify(p.Code); class == whatsapp.Sender {
+			if err := s.tx.OpenCircuit(punchcard.CircuitAll, fence.WhatsAppCode(p.Code), nil); err != nil {
 				return err
 			}
 		}
 	}
-	return err
-}
-
-func accountSays(tx *store.Tx, u *whatsapp.AccountUpdate) (reinstated bool, err error) {
-	for _, p := range u.Problems {
-		if class, _ := whatsapp.Classify(p.Code); class == whatsapp.Sender {
-			if err := tx.OpenCircuit(punchcard.CircuitAll, fence.WhatsAppCode(p.Code), nil); err != nil {
-				return false, err
-			}
-		}
+	if err := s.keep(); err != nil {
+		return err
 	}
-	if err := accountKeeps(tx, u); err != nil {
-		return false, err
-	}
-	detail := word(u.Event)
+	u, detail := s.u, word(s.u.Event)
 	switch {
-	case u.BanState == banReinstate || u.Event == eventReconnected:
-		return true, nil
+	case u.BanState == banReinstate || u.Event == eventReconnected || u.Event == eventRestriction && len(u.Restrictions) == 0:
+		return s.lift()
 	case u.Event == eventRestriction:
-		return restricted(tx, u)
+		return s.stops(s.restricted)
 	case u.BanState == banDone, u.Event == eventDisabled && u.BanState == "", u.Event == eventDeleted, u.Event == eventOffboarded:
-		return false, tx.OpenCircuit(punchcard.CircuitAll, detail, nil)
+		return s.stops(func(a *punchcard.Account) error { return s.open(a, punchcard.CircuitAll, detail, nil) })
 	case u.BanState == banScheduled, u.Event == eventViolation:
-		return false, tx.RaiseAlert(punchcard.AlertAccount, detail, punchcard.SeverityCritical, detail)
+		return s.tx.RaiseAlert(punchcard.AlertAccount, detail, punchcard.SeverityCritical, detail)
 	case u.Severity == severityCritical:
-		return false, tx.RaiseAlert(punchcard.AlertAccount, detail, punchcard.SeverityCritical, detail)
+		return s.tx.RaiseAlert(punchcard.AlertAccount, detail, punchcard.SeverityCritical, detail)
 	case u.Severity != "" && u.Severity != severityInformed:
-		return false, tx.RaiseAlert(punchcard.AlertAccount, detail, punchcard.SeverityWarning, detail)
+		return s.tx.RaiseAlert(punchcard.AlertAccount, detail, punchcard.SeverityWarning, detail)
 	default:
-		return false, nil
-	}
-}
-
-// accountKeeps writes a limit and the quality of the number down.
-func accountKeeps(tx *store.Tx, u *whatsapp.AccountUpdate) error {
-	limit, known := dailyLimit(u.Limit)
-	if !known && u.Quality == "" {
 		return nil
 	}
-	a, err := tx.LockWhatsAppAccount()
+}
+
+// stops does what stops the account, unless WhatsApp has taken it back since. In one second with that it stops: a person is told, and can
+// close what was open for nothing.
+func (s *accountUpdate) stops(do func(a *punchcard.Account) error) error {
+	a, err := s.tx.LockWhatsAppAccount()
 	if err != nil {
 		return err
 	}
-	if known {
-		a.DailyLimit = &limit
+	if s.before(a.LiftedToldAt) {
+		s.late = append(s.late, "stop")
+		return nil
 	}
-	if u.Quality != "" {
-		a.Quality = strings.ToUpper(word(u.Quality))
+	return do(a)
+}
+
+// open opens the circuit of a scope. What has it open already, and was told later, keeps its reason.
+func (s *accountUpdate) open(a *punchcard.Account, scope punchcard.CircuitScope, code string, until *time.Time) error {
+	present, _, already := a.Opened(scope)
+	sameEnd := already == nil && until == nil || already != nil && until != nil && already.Equal(*until)
+	if present != "" && sameEnd && s.before(*a.Told(scope)) {
+		s.late = append(s.late, "stop")
+		return nil
 	}
-	if err := tx.SaveWhatsAppAccount(a); err != nil {
+	s.tell(a.Told(scope))
+	if err := s.tx.SaveWhatsAppAccount(a); err != nil {
 		return err
 	}
-	switch strings.ToUpper(u.Quality) {
+	if err := s.tx.OpenCircuit(scope, code, until); err != nil {
+		return err
+	}
+	opened, err := s.tx.LockWhatsAppAccount()
+	if err == nil {
+		*a = *opened
+	}
+	return err
+}
+
+// lift closes what is open, but not what WhatsApp has told since, or in that second. The same one twice closes nothing that was opened between.
+func (s *accountUpdate) lift() error {
+	a, err := s.tx.LockWhatsAppAccount()
+	if err != nil {
+		return err
+	}
+	if s.before(a.LiftedToldAt) || s.tied(a.LiftedToldAt) {
+		s.late = append(s.late, "lift")
+		return nil
+	}
+	s.tell(&a.LiftedToldAt)
+	if err := s.tx.SaveWhatsAppAccount(a); err != nil {
+		return err
+	}
+	for _, scope := range []punchcard.CircuitScope{punchcard.CircuitAll, punchcard.CircuitMarketing} {
+		if told := *a.Told(scope); s.before(told) || s.tied(told) {
+			s.late = append(s.late, "lift "+string(scope))
+			continue
+		}
+		if _, err := s.tx.CloseCircuit(scope, byWhatsApp); err != nil {
+			return err
+		}
+		s.closed = append(s.closed, circuits[scope])
+	}
+	return nil
+}
+
+// keep writes a limit and the quality of the number down.
+func (s *accountUpdate) keep() error {
+	limit, limited := dailyLimit(s.u.Limit)
+	if !limited && s.u.Quality == "" {
+		return nil
+	}
+	a, err := s.tx.LockWhatsAppAccount()
+	if err != nil {
+		return err
+	}
+	if limited && (s.before(a.LimitToldAt) || s.tied(a.LimitToldAt) && a.DailyLimit != nil && larger(limit, *a.DailyLimit)) {
+		s.late, limited = append(s.late, "limit"), false
+	}
+	if limited {
+		a.DailyLimit = &limit
+		s.tell(&a.LimitToldAt)
+	}
+	quality := strings.ToUpper(s.u.Quality)
+	if quality != "" && (s.before(a.QualityToldAt) || s.tied(a.QualityToldAt) && badness[quality] < badness[a.Quality]) {
+		s.late, quality = append(s.late, "quality"), ""
+	}
+	if quality != "" {
+		a.Quality = strings.ToUpper(word(quality))
+		s.tell(&a.QualityToldAt)
+	}
+	if err := s.tx.SaveWhatsAppAccount(a); err != nil {
+		return err
+	}
+	switch quality {
 	case qualityRed:
-		return tx.RaiseAlert(punchcard.AlertQuality, "", punchcard.SeverityCritical, "red")
+		return s.tx.RaiseAlert(punchcard.AlertQuality, "", punchcard.SeverityCritical, "red")
 	case qualityYellow:
-		return tx.RaiseAlert(punchcard.AlertQuality, "", punchcard.SeverityWarning, "yellow")
+		return s.tx.RaiseAlert(punchcard.AlertQuality, "", punchcard.SeverityWarning, "yellow")
 	case "":
 		return nil
 	default:
-		return tx.SettleAlert(punchcard.AlertQuality, "", byWhatsApp)
+		return s.tx.SettleAlert(punchcard.AlertQuality, "", byWhatsApp)
 	}
 }
+
+// badness orders the qualities of a number; what is none of these is good.
+var badness = map[string]int{qualityYellow: 1, qualityRed: 2}
+
+// larger tells whether a limit lets more pass than another; 0 is any number.
+func larger(limit, than int64) bool { return than != 0 && (limit == 0 || limit > than) }
 
 // dailyLimit reads a messaging limit: TIER_250, TIER_2K, TIER_UNLIMITED, or the number itself. 0 is any number.
 func dailyLimit(s string) (int64, bool) {
@@ -147,14 +271,14 @@ const (
 	restrictsMarketing = "MARKETING"
 )
 
-// restricted opens what an ACCOUNT_RESTRICTION names. One that names nothing takes the earlier ones back.
-func restricted(tx *store.Tx, u *whatsapp.AccountUpdate) (lifted bool, err error) {
+// restricted opens what an ACCOUNT_RESTRICTION names.
+func (s *accountUpdate) restricted(a *punchcard.Account) (err error) {
 	answers := false
-	for _, r := range u.Restrictions {
+	for _, r := range s.u.Restrictions {
 		answers = answers || r.Type == restrictsAnswers
 	}
-	for _, r := range u.Restrictions {
-		until, over := ends(tx, r.Until)
+	for _, r := range s.u.Restrictions {
+		until, over := ends(s.tx, r.Until)
 		code := word(r.Type)
 		if answers && r.Type == restrictsTemplates {
 			code = word(restrictsAnswers) // the one lets answers pass, and the other does not
@@ -162,17 +286,17 @@ func restricted(tx *store.Tx, u *whatsapp.AccountUpdate) (lifted bool, err error
 		switch {
 		case over:
 		case strings.Contains(r.Type, restrictsMarketing):
-			err = tx.OpenCircuit(punchcard.CircuitMarketing, code, until)
+			err = s.open(a, punchcard.CircuitMarketing, code, until)
 		case r.Type == restrictsTemplates || r.Type == restrictsAnswers:
-			err = tx.OpenCircuit(punchcard.CircuitAll, code, until)
+			err = s.open(a, punchcard.CircuitAll, code, until)
 		default: // RESTRICTED_ADD_PHONE_NUMBER_ACTION and its like: a person is to know, and messages go on
-			err = tx.RaiseAlert(punchcard.AlertAccount, code, punchcard.SeverityWarning, code)
+			err = s.tx.RaiseAlert(punchcard.AlertAccount, code, punchcard.SeverityWarning, code)
 		}
 		if err != nil {
-			return false, err
+			return err
 		}
 	}
-	return len(u.Restrictions) == 0, nil
+	return nil
 }
 
 // ends is when a restriction is over by the business's clock, nil for one without an end. WhatsApp's times are the machine's.
@@ -228,7 +352,7 @@ func (d *Dispatcher) CloseCircuit(ctx context.Context, scope punchcard.CircuitSc
 	if err != nil {
 		return 0, err
 	}
-	if !closed && by != byWhatsApp {
+	if !closed {
 		return 0, punchcard.Errorf(punchcard.CodeConflict, "the circuit is not open").Because("not_open")
 	}
 	return d.release(ctx, reason)

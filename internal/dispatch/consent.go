@@ -196,7 +196,6 @@ const (
 	sourceStopList    = "stop.list"            // a row of the list of topics
 	sourceKeepList    = "keep.list"            // a row of the list that is offered after a stop
 	sourcePreference  = "whatsapp.preferences" // what the customer set in WhatsApp itself
-	source131050      = "whatsapp.131050"      // WhatsApp refused marketing to them
 	sourceUnsubscribe = "unsubscribe"          // the page to unsubscribe, or one click
 	sourceLink        = "link."                // and the link's name
 )

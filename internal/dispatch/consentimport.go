@@ -332,6 +332,13 @@ func (d *Dispatcher) importBatch(ctx context.Context, policy fence.Published, ba
 	err := d.store.Update(ctx, func(tx *store.Tx) error {
 		lines = make([]ImportLine, len(batch))
 		customers := map[string]*punchcard.Customer{}
+		var names []punchcard.Identity
+		for _, l := range batch {
+			names = append(names, l.identities...)
+		}
+		if err := tx.LockNamed(nil, names); err != nil {
+			return err
+		}
 		for i := range batch {
 			l := &batch[i]
 			lines[i] = ImportLine{Line: l.line, Status: ImportRefused, Err: l.err}

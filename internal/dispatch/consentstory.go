@@ -235,7 +235,7 @@ func storySource(e punchcard.ConsentEntry) string {
 	by := map[string]string{
 		"reply": "by an answer in WhatsApp to the message below", sourceStop: "by a STOP in WhatsApp", sourceStopList: "by choosing from the list of topics in WhatsApp",
 		sourceKeepList: "by choosing what to keep from the list that answered the STOP", sourcePreference: "by a setting in WhatsApp itself",
-		source131050: "WhatsApp refused our message, because the customer has stopped marketing there", sourceUnsubscribe: "on the page to unsubscribe",
+		fence.SourceMarketingOff: "WhatsApp refused our message, because the customer has stopped marketing there", sourceUnsubscribe: "on the page to unsubscribe",
 		punchcard.EventAdClicked: "by writing to us from an advertisement", "api": "told by the business's own system",
 	}[e.Source]
 	if link, ok := strings.CutPrefix(e.Source, sourceLink); ok {

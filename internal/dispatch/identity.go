@@ -86,38 +86,42 @@ func (d *Dispatcher) rename(ctx context.Context, tx *store.Tx, policy fence.Publ
 }
 
 // learn keeps the names that statuses tell of the customers whom our messages went to: that they stand together in one status
-// proves that they are one person's. Most are known, and cost one reading.
-func (d *Dispatcher) learn(ctx context.Context, statuses []*whatsapp.Status, first int, fail func(int, error)) error {
+// proves that they are one person's. whose are the customers of the statuses' messages, "" for a message that is not ours. Most names are
+// known, and cost one reading.
+func (d *Dispatcher) learn(ctx context.Context, statuses []*whatsapp.Status, whose []string, first int, fail func(int, error)) error {
+	type three struct{ phone, userID, parent string }
+	told := make([]three, len(statuses)) // what each says of whom it is, as it is kept
 	var names []punchcard.Identity
-	for _, s := range statuses {
-		if s.UserID != "" {
-			names = append(names, punchcard.Identity{Kind: punchcard.IdentityUserID, Value: s.UserID})
+	for i, s := range statuses {
+		if whose[i] == "" || !moved(s) {
+			continue
 		}
-		if s.Recipient != "" {
-			names = append(names, punchcard.Identity{Kind: punchcard.IdentityPhone, Value: s.Recipient})
+		n, _ := called(s.Recipient, s.UserID, s.ParentUserID, s.At)
+		told[i] = three{n.Phone, n.UserID, n.ParentUserID}
+		if n.UserID != "" {
+			names = append(names, punchcard.Identity{Kind: punchcard.IdentityUserID, Value: n.UserID})
+		}
+		if n.Phone != "" {
+			names = append(names, punchcard.Identity{Kind: punchcard.IdentityPhone, Value: n.Phone})
 		}
 	}
 	if len(names) == 0 {
 		return nil
 	}
-	view := d.store.View(ctx)
-	owners, err := view.Owners(names)
+	owners, err := d.store.View(ctx).Owners(names)
 	if err != nil {
 		return err
 	}
-	learned := map[[3]string]bool{}
-	for i, s := range statuses {
-		if s.UserID == "" || !moved(s) {
-			continue // a phone alone tells nothing that we do not know: we wrote to it
+	learned := map[three]bool{}
+	for i, t := range told {
+		known := func(kind punchcard.IdentityKind, value string) bool {
+			return value == "" || owners[[2]string{string(kind), value}] == whose[i]
 		}
-		user := owners[[2]string{string(punchcard.IdentityUserID), s.UserID}]
-		phone := owners[[2]string{string(punchcard.IdentityPhone), s.Recipient}]
-		three := [3]string{s.Recipient, s.UserID, s.ParentUserID}
-		if user != "" && (s.Recipient == "" || phone == user) || learned[three] {
+		if t.phone == "" && t.userID == "" || known(punchcard.IdentityPhone, t.phone) && known(punchcard.IdentityUserID, t.userID) || learned[t] {
 			continue
 		}
-		learned[three] = true
-		if err := d.learnOne(ctx, s); isOutage(err) {
+		learned[t] = true
+		if err := d.learnOne(ctx, statuses[i], whose[i]); isOutage(err) {
 			return err
 		} else if err != nil {
 			fail(first+i, err)
@@ -129,38 +133,43 @@ func (d *Dispatcher) learn(ctx context.Context, statuses []*whatsapp.Status, fir
 // moved tells whether a status proves that somebody received something.
 func moved(s *whatsapp.Status) bool { return s.Status != string(punchcard.MessageFailed) }
 
-// learnOne keeps the names of one status of a message of ours.
-func (d *Dispatcher) learnOne(ctx context.Context, s *whatsapp.Status) error {
+// learnOne keeps the names of one status of a message to a customer.
+func (d *Dispatcher) learnOne(ctx context.Context, s *whatsapp.Status, customer string) error {
 	policy, err := d.fence.Catalog.Current(ctx)
 	if err != nil {
 		return err
 	}
+	names, _ := called(s.Recipient, s.UserID, s.ParentUserID, s.At)
 	return d.store.Update(ctx, func(tx *store.Tx) error {
-		var ids, wamids []string
-		if punchcard.IsID(punchcard.PrefixMessage, s.CallbackData) {
-			ids = []string{s.CallbackData}
-		}
-		if s.ID != "" {
-			wamids = []string{s.ID}
-		}
-		ours, err := tx.MessagesNamed(ids, wamids)
-		if err != nil || len(ours) == 0 {
-			return err // somebody else's message
-		}
-		names, _ := called(s.Recipient, s.UserID, s.ParentUserID, s.At)
-		strange, err := tx.Unheard(punchcard.Identity{Kind: punchcard.IdentityPhone, Value: names.Phone})
-		if err != nil {
-			return err
-		}
-		if strange {
-			// Without the number nothing stands together but the message and the user id: it went to whom it was written to. The
-			// same is so where the number is nobody's: WhatsApp has some in another form than they are dialed in (Brazil, Argentina),
-			// and what is answered from there is to find them.
-			if _, err = tx.Introduce(ours[0].CustomerID, s.UserID); err != nil || names.Phone == "" {
+		if names.UserID != "" {
+			if err := d.introduced(ctx, tx, policy, s, customer, names); err != nil {
 				return err
 			}
 		}
-		_, err = d.recognize(ctx, tx, policy, s.Recipient, s.UserID, s.ParentUserID, s.At)
+		if names.Phone == "" {
+			return nil
+		}
+		_, err := d.same(ctx, tx, policy, func() (store.Recognition, error) { return tx.ReceivedBy(customer, names) })
 		return err
 	})
+}
+
+// introduced keeps the user id that a status tells of the customer to whom its message went.
+func (d *Dispatcher) introduced(ctx context.Context, tx *store.Tx, policy fence.Published, s *whatsapp.Status, customer string, names store.Names) error {
+	strange, err := tx.Unheard(punchcard.Identity{Kind: punchcard.IdentityPhone, Value: names.Phone})
+	if err != nil {
+		return err
+	}
+	if strange {
+		// Without a number that is somebody's nothing stands together but the message and the user id: it went to whom it was written to.
+		c, err := tx.LockCustomer(customer)
+		if err != nil {
+			return err
+		}
+		if err := tx.Introduce(c.ID, "", store.Names{UserID: names.UserID}); err != nil || names.Phone == "" {
+			return err
+		}
+	}
+	_, err = d.recognize(ctx, tx, policy, s.Recipient, s.UserID, s.ParentUserID, s.At)
+	return err
 }

@@ -66,6 +66,31 @@ func (b *bundle) register(external, phone string) string {
 	return b.customer(dispatch.Reference{ExternalID: external}).ID
 }
 
+// to stores a message that went to a customer, and answers its id.
+func (b *bundle) to(customer string) string {
+	b.t.Helper()
+	id := punchcard.NewID(punchcard.PrefixMessage)
+	wamid := "wamid." + id
+	require.NoError(b.t, b.store.Update(b.ctx, func(tx *store.Tx) error {
+		_, err := tx.AddMessage(&punchcard.Message{
+			ID: id, CustomerID: customer, RunID: id, Direction: punchcard.Outbound, Status: punchcard.MessageAccepted, Wamid: &wamid,
+		})
+		return err
+	}))
+	return id
+}
+
+// status1 receives the status that a message was delivered, with who the recipient is, and drains.
+func (b *bundle) status1(id string, at time.Time, recipient string) {
+	b.t.Helper()
+	require.NoError(b.t, b.d.Receive(b.ctx, []byte(fmt.Sprintf(`{"entry":[{"id":"1","changes":[{"field":"messages","value":{"statuses":[
+		{"id":"wamid.%s","status":"delivered","timestamp":"%d",%s}]}}]}]}`, id, at.Unix(), recipient))))
+	b.drain()
+	parked, err := b.store.View(b.ctx).InboxDepth()
+	require.NoError(b.t, err)
+	require.Zero(b.t, parked, "it was taken over")
+}
+
 func TestWhoIsMeant(t *testing.T) {
 	t.Parallel()
 	now := time.Now().Add(-time.Hour).Truncate(time.Second)
@@ -185,6 +210,63 @@ func TestWhoIsMeant(t *testing.T) {
 			b.hook("m2", "+551187654321", "", time.Now(), "")
 			require.Equal(t, m.CustomerID, b.wrote("m2"))
 		},
+		"a status names nothing but another form of their number": func(t *testing.T, b *bundle) {
+			c := b.register("e1", "+5511987654321")
+			b.status1(b.to(c), now, `"recipient_id":"551187654321"`)
+			require.ElementsMatch(t, []string{"external:e1", "phone:+5511987654321", "phone:+551187654321"}, b.names(c))
+			b.hook("m1", "+551187654321", "", time.Now(), "")
+			require.Equal(t, c, b.wrote("m1"))
+			b.status1(b.to(c), now, `"recipient_id":"4520999999"`)
+			require.Len(t, b.names(c), 3, "another number is no form of theirs, and nobody's")
+		},
+		"they had written by the other form before": func(t *testing.T, b *bundle) {
+			b.hook("m1", "+551187654321", "", now, "")
+			c := b.register("e1", "+5511987654321")
+			require.NotEqual(t, c, b.wrote("m1"))
+			b.status1(b.to(c), time.Now(), `"recipient_id":"551187654321"`)
+			require.Equal(t, b.wrote("m1"), b.customer(dispatch.Reference{ID: c}).ID)
+		},
+		"they had written by the other form and a user id before": func(t *testing.T, b *bundle) {
+			b.hook("m1", "+551187654321", "BR.1", now, "")
+			c := b.register("e1", "+5511987654321")
+			b.status1(b.to(c), time.Now(), `"recipient_id":"551187654321","recipient_user_id":"BR.1"`)
+			require.Equal(t, b.wrote("m1"), b.customer(dispatch.Reference{ID: c}).ID)
+		},
+		"the other form is another's": func(t *testing.T, b *bundle) {
+			one, two := b.register("e1", "+5511987654321"), b.register("e2", "+551187654321")
+			b.status1(b.to(one), time.Now(), `"recipient_id":"551187654321"`)
+			require.Equal(t, two, b.customer(dispatch.Reference{ExternalID: "e2"}).ID, "the backend tells them apart")
+			require.Equal(t, one, b.customer(dispatch.Reference{ExternalID: "e1"}).ID)
+		},
+		"the other form has gone to somebody since": func(t *testing.T, b *bundle) {
+			c := b.register("e1", "+5511987654321")
+			b.hook("m1", "+551187654321", "", time.Now(), "")
+			b.status1(b.to(c), now, `"recipient_id":"551187654321"`)
+			require.NotEqual(t, c, b.wrote("m1"), "what is said of a moment before proves nothing")
+		},
+		"a status of a number that has gone to somebody since merges nobody": func(t *testing.T, b *bundle) {
+			c := b.register("e1", phone)
+			id := b.to(c)
+			b.hook("m1", phone, "DK.1", now, "")
+			b.hook("m2", phone, "DK.2", now.Add(time.Minute), "")
+			b.status1(id, now, `"recipient_id":"4520123456"`)
+			require.NotEqual(t, c, b.wrote("m2"))
+			require.Equal(t, c, b.wrote("m1"))
+		},
+		"who gives a number up gives up its other form": func(t *testing.T, b *bundle) {
+			c := b.register("e1", "+5511987654321")
+			b.status1(b.to(c), now, `"recipient_id":"551187654321"`)
+			b.hook("s1", "+551187654321", "", time.Now(), changed("user_changed_number", `"wa_id":"5521912345678"`))
+			require.ElementsMatch(t, []string{"external:e1", "phone:+5521912345678"}, b.names(c))
+			require.NotEqual(t, c, b.register("e2", "+5511987654321"), "whoever has the number next is somebody else")
+		},
+		"a failed message proves nothing": func(t *testing.T, b *bundle) {
+			c := b.register("e1", "+5511987654321")
+			require.NoError(t, b.d.Receive(b.ctx, []byte(fmt.Sprintf(`{"entry":[{"id":"1","changes":[{"field":"messages","value":{"statuses":[
+				{"id":"wamid.%s","status":"failed","timestamp":"%d","recipient_id":"551187654321"}]}}]}]}`, b.to(c), now.Unix()))))
+			b.drain()
+			require.Len(t, b.names(c), 2)
+		},
 		"a Mexican number has a 1 at WhatsApp that nobody dials": func(t *testing.T, b *bundle) {
 			c := b.register("e1", "+525512345678")
 			b.hook("m1", "+5215512345678", "", now, "")
@@ -272,3 +354,34 @@ func TestMessagesThatChange(t *testing.T) {
 		require.Equal(t, []string{"55", "image/png", "look"}, []string{pic.MediaID, pic.MediaType, pic.Text})
 	})
 }
+
+// A status of somebody of whom nothing is new costs the same however WhatsApp writes their number, and no transaction more than its own.
+func TestStatusBudget(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, open func() *store.Store) {
+		b := setup(t, open())
+		dane, mexican := b.register("dk", phone), b.register("mx", "+525512345678")
+		brazilian := b.register("br", "+5511987654321")
+		b.hook("m1", phone, "DK.1", time.Now(), "")
+		b.hook("m2", "+5215512345678", "MX.1", time.Now(), "")
+		b.status1(b.to(brazilian), time.Now(), `"recipient_id":"551187654321","recipient_user_id":"BR.1"`)
+		cost := func(customer, recipient string) int64 {
+			id := b.to(customer)
+			before := b.store.Statements()
+			b.status1(id, time.Now(), recipient)
+			return b.store.Statements() - before
+		}
+		usual := cost(dane, `"recipient_id":"4520123456","recipient_user_id":"DK.1"`)
+		require.LessOrEqual(t, usual, int64(usualStatus))
+		for customer, recipient := range map[string]string{
+			mexican: `"recipient_id":"5215512345678","recipient_user_id":"MX.1"`, brazilian: `"recipient_id":"551187654321","recipient_user_id":"BR.1"`,
+		} {
+			require.Equal(t, usual, cost(customer, recipient), recipient)
+		}
+		require.Less(t, cost(mexican, `"recipient_id":"5215512345678"`), usual, "a number alone is one reading less")
+		t.Logf("%s: a status costs %d statements", b.store.Dialect(), usual)
+	})
+}
+
+// usualStatus is what a webhook with one status costs in statements, with the looks at the queues before and after it.
+const usualStatus = 19

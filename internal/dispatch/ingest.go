@@ -94,6 +94,9 @@ func (d *Dispatcher) Ingest(ctx context.Context, incoming []Incoming) (Receipt, 
 	var joined []int // places in sound: the names are two customers', who may be one person
 	strangers := func(tx *store.Tx) error {
 		problems, joined = nil, nil
+		if err := lockStrangers(tx, sound); err != nil {
+			return err
+		}
 		for i := range sound {
 			if sound[i].event.CustomerID != "" {
 				continue
@@ -154,6 +157,22 @@ func (d *Dispatcher) Ingest(ctx context.Context, incoming []Incoming) (Receipt, 
 		d.events.ring()
 	}
 	return receipt, nil
+}
+
+// lockStrangers locks who gets names by events that are not settled yet, so far as they are there.
+func lockStrangers(tx *store.Tx, events []taken) error {
+	var ids []string
+	var names []punchcard.Identity
+	for _, t := range events {
+		if t.event.CustomerID != "" || len(t.identities) == 0 {
+			continue
+		}
+		if t.own != "" {
+			ids = append(ids, t.own)
+		}
+		names = append(names, t.identities...)
+	}
+	return tx.LockNamed(ids, names)
 }
 
 func asError(err error) *punchcard.Error {
@@ -273,6 +292,14 @@ func identify(tx *store.Tx, t *taken) error {
 		}
 		if c == nil {
 			return punchcard.Errorf(punchcard.CodeNotFound, "there is no customer with that id").In("customer.id")
+		}
+		t.event.CustomerID = c.ID
+		if len(t.identities) == 0 {
+			return nil // nothing is added, and no lock waited for
+		}
+		// A merge in this instant would leave what is added with who they are no more.
+		if c, err = tx.LockCustomer(c.ID); err != nil {
+			return err
 		}
 		t.event.CustomerID = c.ID
 		if err := tx.Fits(c, t.identities); err != nil {

@@ -67,7 +67,7 @@ func (r *routing) resumed(at time.Time) error {
 			return err
 		}
 		log = slices.DeleteFunc(log, func(e punchcard.ConsentEntry) bool {
-			return e.Standing == punchcard.StandingRevoked && (e.Source == sourcePreference || e.Source == source131050)
+			return e.Standing == punchcard.StandingRevoked && (e.Source == sourcePreference || e.Source == fence.SourceMarketingOff)
 		})
 		// A STOP that they also wrote stands, whichever of the two came last.
 		if punchcard.DeriveConsent(log).Standing != punchcard.StandingRevoked {

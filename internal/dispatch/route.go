@@ -44,8 +44,7 @@ func (r *routing) route() error {
 	case punchcard.EventMessageReceived:
 		return r.message()
 	case punchcard.EventMessageRefused:
-		_, err := r.d.fence.Stop(r.ctx, r.tx, r.policy.Program, r.customer, fence.StopMarketing(r.policy.Program, source131050, r.event.OccurredAt))
-		return err
+		return r.d.fence.EndStopped(r.ctx, r.tx, r.policy.Program, r.customer, fence.SourceMarketingOff)
 	case punchcard.EventRunEnded:
 		return r.successor()
 	case punchcard.EventRunRequested:

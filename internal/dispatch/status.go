@@ -10,6 +10,7 @@ import (
 	"punchcard/internal/fence"
 	"punchcard/internal/store"
 	"punchcard/internal/whatsapp"
+	"punchcard/rules"
 )
 
 // statusBatch is how many statuses one transaction takes at most: enough that its commit costs little for each, few enough that
@@ -30,17 +31,23 @@ func (d *Dispatcher) takeStatuses(ctx context.Context, statuses []*whatsapp.Stat
 
 // takeSome takes statuses in one transaction, or by halves when one of them cannot be taken.
 func (d *Dispatcher) takeSome(ctx context.Context, statuses []*whatsapp.Status, first int, fail func(int, error)) error {
-	err := d.store.Update(ctx, func(tx *store.Tx) (err error) {
+	policy, err := d.policyFor(ctx, statuses)
+	if err != nil {
+		return err
+	}
+	var whose []string
+	err = d.store.Update(ctx, func(tx *store.Tx) (err error) {
 		defer func() {
 			if r := recover(); r != nil {
 				err = fmt.Errorf("taking statuses panicked: %v", r)
 			}
 		}()
-		return moveForward(tx, statuses)
+		whose, err = moveForward(tx, policy, statuses)
+		return err
 	})
 	switch {
 	case err == nil:
-		return d.learn(ctx, statuses, first, fail)
+		return d.learn(ctx, statuses, whose, first, fail)
 	case isOutage(err):
 		return err
 	case len(statuses) == 1:
@@ -54,19 +61,22 @@ func (d *Dispatcher) takeSome(ctx context.Context, statuses []*whatsapp.Status, 
 	return d.takeSome(ctx, statuses[half:], first+half, fail)
 }
 
-// moveForward applies statuses, in any order and however often they come, to the messages they are about.
-func moveForward(tx *store.Tx, statuses []*whatsapp.Status) error {
+// moveForward applies statuses, in any order and however often they come, to the messages they are about. It answers whose each message
+// is, "" for one that is not ours. p may be nil where no status refuses marketing.
+func moveForward(tx *store.Tx, p *rules.Program, statuses []*whatsapp.Status) (whose []string, err error) {
 	messages, err := lockMessages(tx, statuses)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	whose = make([]string, len(statuses))
 	var changed, moved, lost []*punchcard.Message
 	var reached []string
-	for _, s := range statuses {
+	for i, s := range statuses {
 		m := messages.of(s)
 		if m == nil {
 			continue // not ours, or not one that we sent
 		}
+		whose[i] = m.CustomerID
 		wrote, forward := apply(m, s, tx.Now)
 		if m.Wamid != nil {
 			messages.byWamid[*m.Wamid] = m
@@ -86,27 +96,21 @@ func moveForward(tx *store.Tx, statuses []*whatsapp.Status) error {
 	}
 	for _, m := range moved {
 		if err := delivered(tx, m); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if len(changed) == 0 {
-		return nil
+		return whose, nil
 	}
 	if err := tx.SaveStatuses(changed); err != nil {
-		return err
+		return nil, err
 	}
 	if len(reached) > 0 {
 		if err := tx.Reached(reached...); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	for _, m := range lost {
-		tx.TellFailed(m)
-		if err := failed(tx, m); err != nil {
-			return err
-		}
-	}
-	return nil
+	return whose, failed(tx, p, lost)
 }
 
 // sent are messages of ours, by the names that statuses have for them.

@@ -35,9 +35,27 @@ func StopMarketing(p *rules.Program, source string, occurred time.Time) Stopping
 // also every request for consent. It answers whether that was news: false when all of it was revoked before, or when the
 // customer has begun again since they said it. The customer is locked.
 func (f *Fence) Stop(ctx context.Context, tx *store.Tx, p *rules.Program, c *punchcard.Customer, s Stopping) (bool, error) {
-	before, err := tx.Standings(c.ID)
+	changed, standings, err := revoke(tx, p, c, s)
 	if err != nil {
 		return false, err
+	}
+	return changed, f.endStopped(ctx, tx, p, c, standings, s.Source)
+}
+
+// EndStopped ends the runs that write by what is revoked, in this transaction. source is what revoked it. The customer is locked.
+func (f *Fence) EndStopped(ctx context.Context, tx *store.Tx, p *rules.Program, c *punchcard.Customer, source string) error {
+	standings, err := tx.Standings(c.ID)
+	if err != nil {
+		return err
+	}
+	return f.endStopped(ctx, tx, p, c, standings, source)
+}
+
+// revoke writes a stop into the consent log. It answers whether that was news, and the standings after it.
+func revoke(tx *store.Tx, p *rules.Program, c *punchcard.Customer, s Stopping) (changed bool, after map[string]punchcard.ConsentState, err error) {
+	before, err := tx.Standings(c.ID)
+	if err != nil {
+		return false, nil, err
 	}
 	topics, everything := s.Topics, len(s.Topics) == 0
 	if everything {
@@ -60,19 +78,17 @@ func (f *Fence) Stop(ctx context.Context, tx *store.Tx, p *rules.Program, c *pun
 			entry.ImportKey = &key
 		}
 		if err := tx.AddConsent(&entry); err != nil {
-			return false, err
+			return false, nil, err
 		}
 	}
-	after, err := tx.Standings(c.ID)
-	if err != nil {
-		return false, err
+	if after, err = tx.Standings(c.ID); err != nil {
+		return false, nil, err
 	}
-	changed := false
 	for _, topic := range topics {
 		was, is := before[topic].Standing, after[topic].Standing
 		changed = changed || is == punchcard.StandingRevoked && was != punchcard.StandingRevoked
 	}
-	return changed, f.endStopped(ctx, tx, p, c, after, s.Source)
+	return changed, after, nil
 }
 
 // endStopped ends the runs of topics that are revoked or have expired. A run that asks for consent ends when nothing is left to ask about. One

@@ -6,6 +6,7 @@ import (
 
 	"punchcard"
 	"punchcard/internal/store"
+	"punchcard/rules"
 )
 
 // WhatsAppCode is the reason of a message that WhatsApp refused, by the number that it gave as the cause.
@@ -27,11 +28,20 @@ func CapMarketing(tx *store.Tx, customer string) error {
 	return tx.NoMarketingBefore(customer, tx.Business(MarketingCapPause))
 }
 
-// RefuseMarketing raises that a customer has told WhatsApp that they want no marketing from this business: routed, it is a stop.
-// Until then, and for a day, they get none: it counts from this transaction on. The customer is locked.
-func RefuseMarketing(tx *store.Tx, customer string) error {
-	if err := CapMarketing(tx, customer); err != nil {
+// SourceMarketingOff is the source of an entry in the consent log that CodeMarketingOff brought about.
+const SourceMarketingOff = "whatsapp.131050"
+
+// RefuseMarketing takes over that a customer has told WhatsApp that they want no marketing from this business, which it said of a message
+// of ours at a moment: that is revoked, in this transaction, and for a day they get none whatever they agree to meanwhile. Their runs
+// are told by an event that it raises, since one of them may be the one that sends. The customer is locked.
+func RefuseMarketing(tx *store.Tx, p *rules.Program, c *punchcard.Customer, m *punchcard.Message, at time.Time) error {
+	if err := CapMarketing(tx, c.ID); err != nil {
 		return err
 	}
-	return Raise(tx, customer, punchcard.EventMessageRefused, map[string]any{}, -1)
+	s := StopMarketing(p, SourceMarketingOff, at)
+	s.Reference = m.ID
+	if _, _, err := revoke(tx, p, c, s); err != nil {
+		return err
+	}
+	return Raise(tx, c.ID, punchcard.EventMessageRefused, map[string]any{}, -1)
 }

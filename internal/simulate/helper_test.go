@@ -38,6 +38,8 @@ type outbox struct {
 	mu   sync.Mutex
 	sent []whatsapp.Message
 	fail []error // what the next calls answer
+	// names are how WhatsApp calls whom it sends to; nil: as we do.
+	names func(m whatsapp.Message) (phone, userID string)
 }
 
 func (o *outbox) Send(_ context.Context, m whatsapp.Message) (whatsapp.Accepted, error) {
@@ -51,7 +53,11 @@ func (o *outbox) Send(_ context.Context, m whatsapp.Message) (whatsapp.Accepted,
 		}
 	}
 	o.sent = append(o.sent, m)
-	return whatsapp.Accepted{ID: fmt.Sprintf("wamid.%d", len(o.sent))}, nil
+	accepted := whatsapp.Accepted{ID: fmt.Sprintf("wamid.%d", len(o.sent)), Phone: m.To, UserID: m.UserID}
+	if o.names != nil {
+		accepted.Phone, accepted.UserID = o.names(m)
+	}
+	return accepted, nil
 }
 
 // each runs a test on every database; fresh gives it, and each of its parts, a database of its own.

@@ -1,6 +1,7 @@
 package simulate_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -394,5 +395,228 @@ func TestMarketingCapOfWhatsApp(t *testing.T) {
 		b.advance(24 * time.Hour)
 		b.last = map[string]int{}
 		require.NotContains(t, fmt.Sprint(b.messages(anna)), "deferred")
+	})
+}
+
+// WhatsApp answers a send with its own form of the number. Who writes from there, or is told of by a status, is whom we wrote to.
+func TestAnswerOfASendNamesTheCustomer(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, fresh func(*testing.T) *store.Store) {
+		for dialed, form := range map[string]string{"+5511987654321": "+551187654321", "+541143214321": "+5491143214321", "+525512345678": "+5215512345678"} {
+			t.Run(dialed, func(t *testing.T) {
+				t.Parallel()
+				b := setup(t, fresh(t), coffee())
+				b.wa.names = func(whatsapp.Message) (string, string) { return form, "XX.1" }
+				b.event(dialed, "registration.received", map[string]any{"source": "web"})
+				b.says(form, "yes")
+				require.Equal(t, []string{"opt_in_request", "opt_in_welcome"}, b.messages(dialed))
+				everybody, err := b.Store.View(b.ctx).CustomersAfter("", 10)
+				require.NoError(t, err)
+				require.Len(t, everybody, 1)
+				c, err := b.Store.View(b.ctx).Identify([]punchcard.Identity{{Kind: punchcard.IdentityUserID, Value: "XX.1"}})
+				require.NoError(t, err)
+				require.Equal(t, everybody[0].ID, c.ID)
+
+				// From then on it costs what any send does.
+				count := func() int64 {
+					before := b.Store.Statements()
+					b.says(form, "points")
+					return b.Store.Statements() - before
+				}
+				known := count()
+				b.wa.names = nil
+				require.InDelta(t, count(), known, 1, "the newest version may be asked for where a second has passed")
+			})
+		}
+	})
+}
+
+// told has WhatsApp tell of the account at a second of its own clock; 0: it does not say.
+func (b *bundle) told(second int, field string, value map[string]any) {
+	b.t.Helper()
+	entry := map[string]any{"id": "1", "changes": []any{map[string]any{"field": field, "value": value}}}
+	if second > 0 {
+		entry["time"] = 1749416383 + second
+	}
+	body, err := json.Marshal(map[string]any{"object": "whatsapp_business_account", "entry": []any{entry}})
+	require.NoError(b.t, err)
+	require.NoError(b.t, b.Dispatch.Receive(b.ctx, body))
+	require.NoError(b.t, b.Settle(b.ctx))
+}
+
+// What WhatsApp says of the account counts by when it said it, in whatever order and however often it comes. Of two things that were said in one
+// second the one counts that sends less.
+func TestAccountToldInAnyOrder(t *testing.T) {
+	t.Parallel()
+	type told struct {
+		second int
+		what   string
+	}
+	says := map[string]struct {
+		field string
+		value map[string]any
+	}{
+		"disabled":    {"account_update", map[string]any{"event": "DISABLED_UPDATE", "ban_info": map[string]any{"waba_ban_state": "DISABLE"}}},
+		"reinstated":  {"account_update", map[string]any{"event": "DISABLED_UPDATE", "ban_info": map[string]any{"waba_ban_state": "REINSTATE"}}},
+		"offboarded":  {"account_update", map[string]any{"event": "ACCOUNT_OFFBOARDED"}},
+		"reconnected": {"account_update", map[string]any{"event": "ACCOUNT_RECONNECTED"}},
+		"restricted": {"account_update", map[string]any{"event": "ACCOUNT_RESTRICTION", "restriction_info": []any{
+			map[string]any{"restriction_type": "RESTRICTED_CUSTOMER_INITIATED_MESSAGING"},
+		}}},
+		"free":   {"account_update", map[string]any{"event": "ACCOUNT_RESTRICTION", "restriction_info": []any{}}},
+		"red":    {"phone_number_quality_update", map[string]any{"event": "X", "current_quality_rating": "RED"}},
+		"yellow": {"phone_number_quality_update", map[string]any{"event": "X", "current_quality_rating": "YELLOW"}},
+		"green":  {"phone_number_quality_update", map[string]any{"event": "X", "current_quality_rating": "GREEN"}},
+		"250":    {"business_capability_update", map[string]any{"max_daily_conversations_per_business": "TIER_250"}},
+		"2000":   {"business_capability_update", map[string]any{"max_daily_conversations_per_business": "TIER_2K"}},
+		"any":    {"business_capability_update", map[string]any{"max_daily_conversations_per_business": "TIER_UNLIMITED"}},
+	}
+	any0, n250, n2000 := int64(0), int64(250), int64(2000)
+	for name, c := range map[string]struct {
+		told    []told
+		circuit string
+		quality string
+		limit   *int64
+	}{
+		"disabled, then reinstated":        {told: []told{{1, "disabled"}, {2, "reinstated"}}},
+		"reinstated, then disabled":        {told: []told{{1, "reinstated"}, {2, "disabled"}}, circuit: "disabled_update"},
+		"in one second it is disabled":     {told: []told{{1, "disabled"}, {1, "reinstated"}}, circuit: "disabled_update"},
+		"disabled, reinstated, restricted": {told: []told{{1, "disabled"}, {2, "reinstated"}, {3, "restricted"}}, circuit: "restricted_customer_initiated_messaging"},
+		"restricted, then free":            {told: []told{{1, "restricted"}, {2, "free"}}},
+		"offboarded, then reconnected":     {told: []told{{5, "offboarded"}, {9, "reconnected"}}},
+		"it gets better":                   {told: []told{{1, "red"}, {2, "green"}}, quality: "GREEN"},
+		"it gets worse":                    {told: []told{{1, "green"}, {2, "yellow"}, {3, "red"}}, quality: "RED"},
+		"in one second it is bad":          {told: []told{{1, "green"}, {1, "red"}, {1, "yellow"}}, quality: "RED"},
+		"the limit grows":                  {told: []told{{1, "250"}, {2, "2000"}, {3, "any"}}, limit: &any0},
+		"the limit shrinks":                {told: []told{{1, "any"}, {2, "2000"}, {3, "250"}}, limit: &n250},
+		"in one second it is small":        {told: []told{{1, "any"}, {1, "2000"}}, limit: &n2000},
+		"each kind by itself":              {told: []told{{1, "reinstated"}, {2, "red"}, {3, "250"}, {4, "offboarded"}}, circuit: "account_offboarded", quality: "RED", limit: &n250},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			each(t, func(t *testing.T, fresh func(*testing.T) *store.Store) {
+				for _, order := range orders(len(c.told)) {
+					b := setup(t, fresh(t), coffee())
+					for _, i := range append(order, order...) { // and again, as WhatsApp does
+						b.told(c.told[i].second, says[c.told[i].what].field, says[c.told[i].what].value)
+					}
+					a, err := b.Store.View(b.ctx).WhatsAppAccount()
+					require.NoError(t, err)
+					require.Equal(t, []any{c.circuit, c.quality, c.limit}, []any{a.Circuit, a.Quality, a.DailyLimit}, "in the order %v", order)
+					var alerts []string
+					if c.circuit != "" {
+						alerts = append(alerts, "circuit_open all "+c.circuit)
+					}
+					if c.quality == "RED" {
+						alerts = append(alerts, "number_quality  red")
+					}
+					require.ElementsMatch(t, alerts, b.raised(), "in the order %v", order)
+				}
+			})
+		})
+	}
+}
+
+// orders are all the orders of so many things.
+func orders(n int) [][]int {
+	if n == 0 {
+		return [][]int{nil}
+	}
+	var all [][]int
+	for _, shorter := range orders(n - 1) {
+		for at := range n {
+			all = append(all, slices.Insert(slices.Clone(shorter), at, n-1))
+		}
+	}
+	return all
+}
+
+// A reinstatement that comes a second time takes back nothing that has happened since, and one without a time counts as it comes.
+func TestReinstatedTwice(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, fresh func(*testing.T) *store.Store) {
+		b := setup(t, fresh(t), coffee())
+		reinstated := map[string]any{"event": "DISABLED_UPDATE", "ban_info": map[string]any{"waba_ban_state": "REINSTATE"}}
+		b.told(5, "account_update", reinstated)
+		require.NoError(t, b.Store.Update(b.ctx, func(tx *store.Tx) error {
+			return tx.OpenCircuit(punchcard.CircuitAll, "whatsapp_131031", nil) // what a send was answered
+		}))
+		b.told(5, "account_update", reinstated)
+		require.Equal(t, "whatsapp_131031", b.circuit())
+		b.told(0, "account_update", reinstated)
+		require.Empty(t, b.circuit())
+	})
+}
+
+// A refusal of marketing is in the consent log in the transaction in which it is known, with the message that was refused, whichever way
+// WhatsApp tells; the runs are told by an event.
+func TestRefusalOfMarketingIsRecordedAtOnce(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, fresh func(*testing.T) *store.Store) {
+		revoked := func(b *bundle, m punchcard.Message) punchcard.ConsentEntry {
+			b.t.Helper()
+			log, err := b.Store.View(b.ctx).Consents(m.CustomerID, 0, 50)
+			require.NoError(t, err)
+			last := log[len(log)-1]
+			require.Equal(t, []any{punchcard.StandingRevoked, "whatsapp.131050", m.ID}, []any{last.Standing, last.Source, last.Reference})
+			return last
+		}
+		t.Run("answered", func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, fresh(t), coffee())
+			b.join(anna)
+			b.event(anna, "cart.updated", map[string]any{"cart_id": "c1", "total": 120, "items": []any{}})
+			b.wa.fail = []error{&whatsapp.Error{Code: 131050, Class: whatsapp.OptOut, HTTPStatus: http.StatusBadRequest}}
+			b.Clock.Advance(61 * time.Minute)
+			_, err := b.Engine.Settle(b.ctx) // the runs go on, and dispatch does nothing
+			require.NoError(t, err)
+			m, _ := b.newest(anna)
+			require.Equal(t, punchcard.MessageFailed, m.Status)
+			revoked(b, m)
+			require.NoError(t, b.Settle(b.ctx))
+			require.Contains(t, b.outcomes(anna), "abandoned-cart opted_out")
+			log, err := b.Store.View(b.ctx).Consents(m.CustomerID, 0, 50)
+			require.NoError(t, err)
+			lines := 0
+			for _, e := range log {
+				if e.Source == "whatsapp.131050" {
+					lines++
+				}
+			}
+			policy, err := b.Fence.Catalog.Current(b.ctx)
+			require.NoError(t, err)
+			require.Len(t, policy.MarketingTopics(), lines, "one line for each topic, once")
+		})
+		t.Run("told", func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, fresh(t), coffee())
+			b.join(anna)
+			b.event(anna, "cart.updated", map[string]any{"cart_id": "c1", "total": 120, "items": []any{}})
+			b.advance(61 * time.Minute)
+			m, _ := b.newest(anna)
+			require.Equal(t, "cart_reminder", m.Template)
+			// Anna begins again after she stopped in WhatsApp, and the status of the message between comes late.
+			stopped := time.Now().Add(-time.Hour)
+			raw, err := json.Marshal(map[string]any{"entry": []any{map[string]any{"id": "1", "changes": []any{map[string]any{"field": "messages", "value": map[string]any{
+				"statuses": []any{map[string]any{
+					"id": *m.Wamid, "status": "failed", "timestamp": fmt.Sprint(stopped.Unix()), "errors": []any{map[string]any{"code": 131050}},
+				}},
+			}}}}}})
+			require.NoError(t, err)
+			require.NoError(t, b.Dispatch.Receive(b.ctx, raw))
+			commits := 0
+			b.Store.Kill(func(committed bool) bool {
+				if committed {
+					commits++
+				}
+				return committed && commits == 2 // the inbox is claimed, and the statuses are taken
+			})
+			_, err = b.Dispatch.Drain(b.ctx)
+			require.Error(t, err)
+			b.Store.Kill(nil)
+			m, _ = b.newest(anna)
+			require.Equal(t, punchcard.MessageFailed, m.Status)
+			revoked(b, m)
+		})
 	})
 }

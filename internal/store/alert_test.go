@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -91,5 +92,69 @@ func TestAlertsTogether(t *testing.T) {
 		require.NoError(h.t, err)
 		require.Len(h.t, open, 1)
 		require.Equal(h.t, int64(20), open[0].Count)
+	})
+}
+
+// Transactions that raise and settle alerts and lock the account, each in another order, wait for each other without an end: none is
+// broken off.
+func TestAlertsComeLast(t *testing.T) {
+	t.Parallel()
+	each(t, func(h *house) {
+		raise := func(tx *store.Tx, subject string) error {
+			return tx.RaiseAlert(punchcard.AlertTemplate, subject, punchcard.SeverityWarning, "whatsapp_132001")
+		}
+		h.do(func(tx *store.Tx) error {
+			require.NoError(h.t, raise(tx, "a"))
+			return raise(tx, "b")
+		})
+		open := func(tx *store.Tx) error { return tx.OpenCircuit(punchcard.CircuitAll, "whatsapp_190", nil) }
+		ways := [][2]func(tx *store.Tx) error{
+			{func(tx *store.Tx) error { return raise(tx, "a") }, open},
+			{open, func(tx *store.Tx) error { return raise(tx, "a") }},
+			{func(tx *store.Tx) error { return raise(tx, "a") }, func(tx *store.Tx) error { return raise(tx, "b") }},
+			{func(tx *store.Tx) error { return raise(tx, "b") }, func(tx *store.Tx) error { return raise(tx, "a") }},
+		}
+		for _, pair := range [][]int{{0, 1}, {2, 3}} {
+			met := h.meet(len(pair))
+			tries := make([]int, len(pair))
+			noErrors(h.t, together(len(pair), func(i int) error {
+				met := sync.OnceValue(met)
+				return h.try(func(tx *store.Tx) error {
+					tries[i]++
+					if err := ways[pair[i]][0](tx); err != nil {
+						return err
+					}
+					if err := met(); err != nil {
+						return err
+					}
+					return ways[pair[i]][1](tx)
+				})
+			}))
+			require.Equal(h.t, []int{1, 1}, tries)
+		}
+		alerts, err := h.view().Alerts(false, "", 10)
+		require.NoError(h.t, err)
+		counts := map[string]int64{}
+		for _, a := range alerts {
+			counts[a.Subject] = a.Count
+		}
+		require.Equal(h.t, map[string]int64{"a": 5, "b": 3, "all": 2}, counts)
+
+		// What is done to one alert in one transaction is done in the order of asking.
+		h.do(func(tx *store.Tx) error {
+			require.NoError(h.t, raise(tx, "a"))
+			require.NoError(h.t, tx.SettleAlert(punchcard.AlertTemplate, "a", "Mia"))
+			require.NoError(h.t, raise(tx, "a"))
+			require.NoError(h.t, raise(tx, "a"))
+			require.NoError(h.t, raise(tx, "b"))
+			return tx.SettleAlert(punchcard.AlertTemplate, "b", "Mia")
+		})
+		alerts, err = h.view().Alerts(false, "", 10)
+		require.NoError(h.t, err)
+		counts = map[string]int64{}
+		for _, a := range alerts {
+			counts[a.Subject] = a.Count
+		}
+		require.Equal(h.t, map[string]int64{"a": 2, "all": 2}, counts)
 	})
 }

@@ -153,8 +153,30 @@ func (tx *Tx) Owners(names []punchcard.Identity) (map[[2]string]string, error) {
 	return owners, nil
 }
 
-// Enroll finds the customer known by the identities, makes one if nobody is, and adds the identities that are new. It
-// answers CodeConflict as Identify does. Two callers who enroll the same person at once get the same customer.
+// LockNamed locks the customers who have or had one of the names, and those with one of our ids, in the order of their ids: whoever
+// adds names to several customers in one transaction begins with it.
+func (tx *Tx) LockNamed(ids []string, names []punchcard.Identity) error {
+	ids = slices.Clone(ids)
+	byKind := map[punchcard.IdentityKind][]string{}
+	for _, n := range names {
+		byKind[n.Kind] = append(byKind[n.Kind], n.Value)
+	}
+	for kind, values := range byKind {
+		var owners []string
+		if err := tx.db.Model(&punchcard.Identity{}).Where("kind = ? AND value IN ?", kind, values).Pluck("customer_id", &owners).Error; err != nil {
+			return err
+		}
+		ids = append(ids, owners...)
+	}
+	slices.Sort(ids)
+	if ids = slices.Compact(ids); len(ids) == 0 {
+		return nil
+	}
+	return tx.LockCustomers(ids)
+}
+
+// Enroll finds the customer known by the identities, makes one if nobody is, and adds the identities that are new, under the customer's
+// lock. It answers CodeConflict as Identify does. Two callers who enroll the same person at once get the same customer.
 func (tx *Tx) Enroll(identities []punchcard.Identity, fresh punchcard.Customer) (*punchcard.Customer, error) {
 	c, err := tx.Identify(identities)
 	if err != nil {
@@ -162,6 +184,9 @@ func (tx *Tx) Enroll(identities []punchcard.Identity, fresh punchcard.Customer) 
 	}
 	if c == nil {
 		return tx.newCustomer(identities, fresh)
+	}
+	if c, err = tx.LockCustomer(c.ID); err != nil {
+		return nil, err
 	}
 	if err := tx.LearnRegion(c, fresh.Country, fresh.Zone); err != nil {
 		return nil, err
@@ -221,9 +246,13 @@ func (tx *Tx) moveRegion(customer, phone string) error {
 	}).Error
 }
 
-// AddIdentities gives a customer names; those that they have, or have given up, change nothing. The error is CodeConflict when one
-// of them is another customer's.
+// AddIdentities gives a customer, who is locked, names; those that they have, or have given up, change nothing. The error is
+// CodeConflict when one of them is another customer's, and ErrTryAgain when the customer was merged before they were locked: the name
+// would stay with who they are no more.
 func (tx *Tx) AddIdentities(c *punchcard.Customer, identities []punchcard.Identity) error {
+	if c.MergedInto != nil {
+		return fmt.Errorf("a customer was merged meanwhile: %w", ErrTryAgain)
+	}
 	// In one order for all: two callers who name the same person's identities otherwise would wait for each other.
 	inOrder := slices.SortedFunc(slices.Values(identities), func(a, b punchcard.Identity) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Value, b.Value))
@@ -294,14 +323,27 @@ func (tx *Tx) Named(own string, identities []punchcard.Identity) ([]string, erro
 	return slices.Compact(ids), nil
 }
 
-// Retire takes a name from a customer as of a moment. It stays in the history: a late webhook still finds them by it.
+// Retire takes a name from a customer as of a moment, and of a number every form. It stays in the history: a late webhook still finds
+// them by it.
 func (tx *Tx) Retire(name punchcard.Identity, at time.Time) error {
 	at = kept(at)
 	if at.IsZero() || at.After(tx.Now) {
 		at = tx.Now
 	}
+	values := []string{name.Value}
+	if name.Kind == punchcard.IdentityPhone {
+		names, err := tx.Identities(name.CustomerID)
+		if err != nil {
+			return err
+		}
+		for _, n := range names {
+			if n.Kind == punchcard.IdentityPhone && punchcard.OneNumber(n.Value, name.Value) {
+				values = append(values, n.Value)
+			}
+		}
+	}
 	return tx.db.Model(&punchcard.Identity{}).
-		Where("kind = ? AND value = ? AND customer_id = ? AND retired_at IS NULL", name.Kind, name.Value, name.CustomerID).
+		Where("kind = ? AND value IN ? AND customer_id = ? AND retired_at IS NULL", name.Kind, values, name.CustomerID).
 		Update("retired_at", at).Error
 }
 

@@ -206,3 +206,115 @@ func TestLearnRegion(t *testing.T) {
 		require.Equal(h.t, c, have)
 	})
 }
+
+// A name that comes for a customer in the instant in which they turn out to be another is that other's.
+func TestNameInTheInstantOfAMerge(t *testing.T) {
+	t.Parallel()
+	for way, add := range map[string]func(tx *store.Tx, known, fresh punchcard.Identity) error{
+		"enroll": func(tx *store.Tx, known, fresh punchcard.Identity) error {
+			_, err := tx.Enroll([]punchcard.Identity{known, fresh}, punchcard.Customer{})
+			return err
+		},
+		"add": func(tx *store.Tx, known, fresh punchcard.Identity) error {
+			if err := tx.LockNamed(nil, []punchcard.Identity{known}); err != nil {
+				return err
+			}
+			c, err := tx.Identify([]punchcard.Identity{known})
+			if err != nil {
+				return err
+			}
+			return tx.AddIdentities(c, []punchcard.Identity{fresh})
+		},
+	} {
+		t.Run(way, func(t *testing.T) {
+			t.Parallel()
+			each(t, func(h *house) {
+				into, from := h.customer("into"), h.customer("from")
+				added, begun := make(chan error, 1), false
+				h.do(func(tx *store.Tx) error {
+					stays, goes, err := tx.LockToMerge(into.ID, from.ID)
+					if err != nil {
+						return err
+					}
+					if stays.ID != into.ID {
+						stays, goes = goes, stays
+					}
+					if err := tx.Merge(stays, goes); err != nil || begun {
+						return err
+					}
+					begun = true
+					go func() {
+						added <- h.try(func(tx *store.Tx) error { return add(tx, external("from"), phone("+4520123456")) })
+					}()
+					if h.Dialect() == store.SQLite {
+						return nil // whoever adds waits for the writer
+					}
+					for end := time.Now().Add(20 * time.Second); len(added) == 0; {
+						waits := scalar[int64](h, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+						if waits > 0 {
+							return nil
+						}
+						require.True(h.t, time.Now().Before(end), "it neither waits nor comes to an end")
+					}
+					return nil
+				})
+				require.NoError(h.t, <-added)
+				require.Zero(h.t, scalar[int64](h, "SELECT count(*) FROM identities WHERE customer_id = ?", from.ID))
+				c, err := h.view().Identify([]punchcard.Identity{phone("+4520123456")})
+				require.NoError(h.t, err)
+				require.NotNil(h.t, c)
+				require.Equal(h.t, into.ID, c.ID)
+			})
+		})
+	}
+}
+
+// The form in which WhatsApp has a number stands beside it, and is no newer: a number that the customer gets since is what they are written to.
+func TestIntroduce(t *testing.T) {
+	t.Parallel()
+	each(t, func(h *house) {
+		const dialed, form, later = "+5511987654321", "+551187654321", "+5521912345678"
+		c, other := h.customer("1"), h.customer("2")
+		introduce := func(to, form, user string) []string {
+			h.clock.Advance(time.Minute)
+			h.do(func(tx *store.Tx) error {
+				c, err := tx.LockCustomer(c.ID)
+				require.NoError(h.t, err)
+				return tx.Introduce(c.ID, to, store.Names{Phone: form, UserID: user})
+			})
+			names, err := h.view().Identities(c.ID)
+			require.NoError(h.t, err)
+			var values []string
+			for _, n := range names {
+				values = append(values, n.Value)
+			}
+			return values
+		}
+		give := func(c *punchcard.Customer, name punchcard.Identity) {
+			h.clock.Advance(time.Minute)
+			h.do(func(tx *store.Tx) error {
+				c, err := tx.LockCustomer(c.ID)
+				require.NoError(h.t, err)
+				return tx.AddIdentities(c, []punchcard.Identity{name})
+			})
+		}
+		give(c, phone(dialed))
+		give(c, phone(later))
+		require.Equal(h.t, []string{"1", form, dialed, later}, introduce(dialed, form, ""))
+		require.Equal(h.t, []string{"1", form, dialed, later}, introduce(dialed, "+4520123456", ""), "that is no form of it")
+		require.Equal(h.t, []string{"1", form, dialed, later}, introduce("+5531912345678", "+553112345678", ""), "they do not have that number")
+		give(other, punchcard.Identity{Kind: punchcard.IdentityUserID, Value: "BR.2"})
+		require.Equal(h.t, []string{"1", form, dialed, later}, introduce(dialed, form, "BR.2"), "it is somebody's")
+		require.Equal(h.t, []string{"1", form, dialed, later, "BR.1"}, introduce(dialed, form, "BR.1"))
+		require.Equal(h.t, []string{"1", form, dialed, later, "BR.1"}, introduce(dialed, form, "BR.3"), "they have one")
+
+		h.do(func(tx *store.Tx) error {
+			_, err := tx.LockCustomer(c.ID)
+			require.NoError(h.t, err)
+			return tx.Retire(punchcard.Identity{Kind: punchcard.IdentityPhone, Value: form, CustomerID: c.ID}, time.Time{})
+		})
+		names, err := h.view().Identities(c.ID)
+		require.NoError(h.t, err)
+		require.Len(h.t, names, 3, "whoever gives a number up gives up all of its forms")
+	})
+}

@@ -92,3 +92,6 @@ var HidePassword = hidePassword
 
 // MergedTables says what a merge does with the rows of every table that names customers.
 var MergedTables = mergedTables
+
+// MergedFields says whose word a merge takes for every field of a customer.
+var MergedFields = mergedFields

@@ -20,6 +20,15 @@ var mergedTables = map[string]string{
 	"ledger_entries": "stays: never changed, read with the survivor's", "consent_entries": "stays: never changed, read with the survivor's",
 }
 
+// mergedFields says, of every field of a customer, whose word a merge takes; see unite. ADR 12 says why.
+var mergedFields = map[string]string{
+	"ID": "the survivor's", "CreatedAt": "the survivor's", "MergedInto": "none: they are not merged", "MergedAt": "none: they are not merged",
+	"Name": "the older's, else the younger's", "Language": "the older's, else the younger's", "Timezone": "the older's, else the younger's",
+	"Attributes": "each the older's, else the younger's", "Labels": "united", "Since": "the earlier",
+	"Country": "that of the live number", "Zone": "the time zone that was told, else that of the live number", "Undelivered": "that of the live number",
+	"MutedUntil": "the later", "PairUntil": "the later", "ContactedAt": "the later", "MarketingAfter": "the later",
+}
+
 // kin are the ids of a customer and of all who were merged into them.
 func (tx *Tx) kin(customer string) ([]string, error) {
 	ids := []string{customer}
@@ -71,7 +80,11 @@ func (tx *Tx) Merge(into, from *punchcard.Customer) error {
 	if from.CreatedAt.Before(into.CreatedAt) || from.CreatedAt.Equal(into.CreatedAt) && from.ID < into.ID {
 		older, younger = from, into
 	}
-	united := unite(older, younger)
+	reached, err := tx.reachedAs(older, younger)
+	if err != nil {
+		return err
+	}
+	united := unite(older, younger, reached)
 	united.ID, united.CreatedAt, united.MergedInto, united.MergedAt = into.ID, into.CreatedAt, nil, nil
 	*into = united
 	if err := tx.SaveCustomer(into); err != nil {
@@ -95,8 +108,28 @@ func (tx *Tx) Merge(into, from *punchcard.Customer) error {
 	return tx.mergeStandings(into.ID, from.ID, before)
 }
 
-// unite is what two customers say of one person: the older's word, and where it says nothing the younger's.
-func unite(older, younger *punchcard.Customer) punchcard.Customer {
+// reachedAs is the one of two customers by whose name messages go to both: who has the number that they are written to, or else the
+// user id; nil when neither has any.
+func (tx *Tx) reachedAs(a, b *punchcard.Customer) (*punchcard.Customer, error) {
+	for _, kind := range []punchcard.IdentityKind{punchcard.IdentityPhone, punchcard.IdentityUserID} {
+		name, err := one[punchcard.Identity](tx.db.Where("customer_id IN ? AND kind = ? AND retired_at IS NULL", []string{a.ID, b.ID}, kind).
+			Order("created_at DESC, value DESC").Limit(1))
+		switch {
+		case err != nil:
+			return nil, err
+		case name == nil:
+		case name.CustomerID == a.ID:
+			return a, nil
+		default:
+			return b, nil
+		}
+	}
+	return nil, nil
+}
+
+// unite is what two customers say of one person: the older's word, and where it says nothing the younger's. What comes of the name by
+// which they are written to is that of whom it is reached by, nil for nobody. ADR 12 has the table of all of it.
+func unite(older, younger, reached *punchcard.Customer) punchcard.Customer {
 	c := *older
 	for _, text := range []struct {
 		to   *string
@@ -108,6 +141,15 @@ func unite(older, younger *punchcard.Customer) punchcard.Customer {
 		if *text.to == "" {
 			*text.to = text.from
 		}
+	}
+	if reached != nil {
+		c.Undelivered = reached.Undelivered
+		if reached.Country != "" {
+			c.Country, c.Zone = reached.Country, reached.Zone
+		}
+	}
+	if c.Timezone != "" {
+		c.Zone = c.Timezone
 	}
 	c.Attributes = maps.Clone(younger.Attributes)
 	if c.Attributes == nil {

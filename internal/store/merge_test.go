@@ -3,6 +3,7 @@ package store_test
 import (
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -103,4 +104,79 @@ func TestMergeUnitesProfiles(t *testing.T) {
 		require.Equal(h.t, muted, c.MutedUntil.UTC())
 		require.ErrorIs(h.t, h.try(func(tx *store.Tx) error { _, _, err := tx.LockToMerge(a.ID, b.ID); return err }), store.ErrTryAgain)
 	})
+}
+
+// Every field of a customer says what becomes of it in a merge: a new one must too, and be handled in unite.
+func TestMergeKnowsEveryField(t *testing.T) {
+	t.Parallel()
+	var fields []string
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[punchcard.Customer]()) {
+		fields = append(fields, f.Name)
+	}
+	require.ElementsMatch(t, slices.Collect(maps.Keys(store.MergedFields)), fields)
+}
+
+// Where somebody is, and whether they are reached, is what is known of the number that they are written to.
+func TestMergeTakesTheLiveNumbersWord(t *testing.T) {
+	t.Parallel()
+	type is struct {
+		country, zone, timezone string
+		undelivered             int
+		number                  string
+	}
+	for name, c := range map[string]struct{ older, younger, want is }{
+		"the younger has the number": {
+			is{country: "DK", zone: "Europe/Copenhagen", undelivered: 3}, is{country: "BR", zone: "America/Sao_Paulo", number: "+5511987654321"},
+			is{country: "BR", zone: "America/Sao_Paulo"},
+		},
+		"its country has several zones": {
+			is{country: "DK", zone: "Europe/Copenhagen"}, is{country: "US", number: "+12025550123"}, is{country: "US"},
+		},
+		"the older has it": {
+			is{country: "DK", zone: "Europe/Copenhagen", number: "+4520123456"}, is{country: "BR", zone: "America/Sao_Paulo", undelivered: 2},
+			is{country: "DK", zone: "Europe/Copenhagen"},
+		},
+		"both have one: the newer": {
+			is{country: "DK", zone: "Europe/Copenhagen", number: "+4520123456", undelivered: 1}, is{country: "GB", zone: "Europe/London", number: "+447400123456", undelivered: 2},
+			is{country: "GB", zone: "Europe/London", undelivered: 2},
+		},
+		"what a backend told of the zone stays": {
+			is{country: "DK", zone: "Europe/Copenhagen", number: "+4520123456"}, is{zone: "Europe/Lisbon", timezone: "Europe/Lisbon"},
+			is{country: "DK", zone: "Europe/Lisbon", timezone: "Europe/Lisbon"},
+		},
+		"nobody has one": {
+			is{undelivered: 1}, is{country: "DK", zone: "Europe/Copenhagen"}, is{country: "DK", zone: "Europe/Copenhagen", undelivered: 1},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			each(t, func(h *house) {
+				var ids []string
+				for i, said := range []is{c.older, c.younger} {
+					h.clock.Advance(time.Minute)
+					names := []punchcard.Identity{external(fmt.Sprint(i))}
+					if said.number != "" {
+						names = append(names, phone(said.number))
+					}
+					h.do(func(tx *store.Tx) error {
+						made, err := tx.Enroll(names, punchcard.Customer{})
+						if err != nil {
+							return err
+						}
+						ids = append(ids, made.ID)
+						made.Country, made.Zone, made.Timezone, made.Undelivered = said.country, said.zone, said.timezone, said.undelivered
+						return tx.SaveCustomer(made)
+					})
+				}
+				h.do(func(tx *store.Tx) error {
+					older, younger, err := tx.LockToMerge(ids[0], ids[1])
+					require.NoError(h.t, err)
+					return tx.Merge(older, younger)
+				})
+				got, err := h.view().Customer(ids[0])
+				require.NoError(h.t, err)
+				require.Equal(h.t, c.want, is{country: got.Country, zone: got.Zone, timezone: got.Timezone, undelivered: got.Undelivered})
+			})
+		})
+	}
 }

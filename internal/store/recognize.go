@@ -4,6 +4,8 @@ import (
 	"slices"
 	"time"
 
+	"gorm.io/gorm/clause"
+
 	"punchcard"
 )
 
@@ -98,9 +100,10 @@ type finding struct {
 	owner string // "": somebody new
 	same  string // another customer who is the same person; "": nobody
 	take  []taking
+	form  string // a number of the owner's of which another form is to be kept; "": none
 }
 
-func (f *finding) changes() bool { return f.same != "" || len(f.take) > 0 }
+func (f *finding) changes() bool { return f.same != "" || len(f.take) > 0 || f.form != "" }
 
 // involved are the customers whom it touches, in the order of locks.
 func (f *finding) involved() []string {
@@ -381,19 +384,117 @@ func (tx *Tx) formerly(ch Change) (string, error) {
 	return "", nil
 }
 
-// Introduce keeps a user id as a customer's whom a message of ours was received by under it, where both are new to each other:
-// the customer has no user id yet, and the user id is nobody's. Otherwise it says nothing that is certain.
-func (tx *Tx) Introduce(customer, userID string) (bool, error) {
-	c, err := tx.LockCustomer(customer)
-	if err != nil {
-		return false, err
+// Introduce keeps what WhatsApp calls a customer whom we have written to, where it is new: the other form in which it has the number
+// that we wrote to (it has some otherwise than they are dialed: in Brazil, in Argentina), and a user id, where they have none. A name that
+// somebody has or had is left alone: what that proves, a status tells under other locks. The customer is locked.
+func (tx *Tx) Introduce(customer, to string, n Names) error {
+	if n.Phone != "" && n.Phone != to && punchcard.OneNumber(n.Phone, to) {
+		if have, err := tx.holders(punchcard.IdentityPhone, n.Phone); err != nil {
+			return err
+		} else if len(have) == 0 {
+			if err := tx.addForm(customer, to, n.Phone); err != nil {
+				return err
+			}
+		}
 	}
-	have, err := tx.holders(punchcard.IdentityUserID, userID)
+	if n.UserID == "" {
+		return nil
+	}
+	have, err := tx.holders(punchcard.IdentityUserID, n.UserID)
 	if err != nil || len(have) > 0 {
-		return false, err
+		return err
 	}
-	if other, err := tx.hasKind(c.ID, punchcard.IdentityUserID); err != nil || other {
-		return false, err
+	if other, err := tx.hasKind(customer, punchcard.IdentityUserID); err != nil || other {
+		return err
 	}
-	return true, tx.own(c.ID, punchcard.IdentityUserID, userID, have, tx.Now)
+	return tx.own(customer, punchcard.IdentityUserID, n.UserID, have, tx.Now)
+}
+
+// addForm keeps another form of a customer's number beside it, if they still have that. It is as old as the number: a number that
+// they get later is newer than both.
+func (tx *Tx) addForm(customer, number, form string) error {
+	of, err := one[punchcard.Identity](tx.db.Where("kind = ? AND value = ? AND customer_id = ? AND retired_at IS NULL", punchcard.IdentityPhone, number, customer))
+	if err != nil || of == nil {
+		return err
+	}
+	r := tx.db.Clauses(clause.OnConflict{DoNothing: true}).
+		Create(&punchcard.Identity{Kind: punchcard.IdentityPhone, Value: form, CustomerID: customer, CreatedAt: of.CreatedAt})
+	if r.Error == nil && r.RowsAffected == 0 {
+		return errEnrolledMeanwhile
+	}
+	return r.Error
+}
+
+// ReceivedBy keeps what it says of a customer that a message of ours to them was received by a number which is another form of theirs:
+// it is kept beside their own. When somebody else has that form, both are one person: as in Recognize, Same is not nil then, and
+// nothing was written. But not when both have user ids, or theirs is not the one that received the message, when the backend has told
+// them apart, or when the other came to the number later.
+func (tx *Tx) ReceivedBy(customer string, n Names) (Recognition, error) {
+	before, err := tx.receiving(customer, n)
+	if err != nil || before.owner == "" || !before.changes() {
+		return Recognition{}, err
+	}
+	if err := tx.LockCustomers(before.involved()); err != nil {
+		return Recognition{}, err
+	}
+	f, err := tx.receiving(customer, n)
+	if err != nil {
+		return Recognition{}, err
+	}
+	if !slices.Equal(f.involved(), before.involved()) || f.changes() != before.changes() {
+		return Recognition{}, errEnrolledMeanwhile
+	}
+	c, err := tx.LockCustomer(f.owner)
+	if err != nil {
+		return Recognition{}, err
+	}
+	if f.same != "" {
+		same, err := tx.LockCustomer(f.same)
+		return Recognition{c, same}, err
+	}
+	return Recognition{Customer: c}, tx.addForm(c.ID, f.form, n.Phone)
+}
+
+// receiving is what it changes that a customer's message was received by a number.
+func (tx *Tx) receiving(customer string, n Names) (finding, error) {
+	c, err := tx.Customer(customer)
+	if err != nil || c == nil {
+		return finding{}, err
+	}
+	have, err := tx.holders(punchcard.IdentityPhone, n.Phone)
+	if err != nil || have.of(c.ID) != nil || len(have) > 0 && have.now() == nil {
+		return finding{}, err
+	}
+	names, err := tx.Identities(c.ID)
+	if err != nil {
+		return finding{}, err
+	}
+	f := finding{owner: c.ID}
+	for _, own := range names {
+		switch {
+		case own.Kind == punchcard.IdentityPhone && punchcard.OneNumber(own.Value, n.Phone):
+			f.form = own.Value
+		case own.Kind == punchcard.IdentityUserID && n.UserID != "" && own.Value != n.UserID:
+			return finding{owner: c.ID}, nil // it was somebody else who received it
+		}
+	}
+	other := have.now()
+	if f.form == "" || other == nil {
+		return f, nil
+	}
+	f.form = ""
+	if tookSince(other, n.At) {
+		return f, nil
+	}
+	if apart, err := tx.toldApart(c.ID, other.CustomerID); err != nil || apart {
+		return f, err
+	}
+	for _, id := range []string{c.ID, other.CustomerID} {
+		if has, err := tx.hasKind(id, punchcard.IdentityUserID); err != nil {
+			return f, err
+		} else if !has {
+			f.same = other.CustomerID
+		}
+	}
+	return f, nil
 }

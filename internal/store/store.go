@@ -1,7 +1,8 @@
 // Package store keeps Punchcard's facts in PostgreSQL or SQLite, through gorm.
 //
-// What must happen together happens in one Tx (Store.Update). Locks are taken in one order: customer, run, points, code;
-// nothing does I/O while it holds one. SQLite has one writer, which begins its transactions as immediate ones, and reads on
+// What must happen together happens in one Tx (Store.Update). Locks are taken in one order: customer, run, points, code, WhatsApp's
+// account, alert; of customers several are locked in the order of their ids, and alerts in the order of their kinds and subjects, which
+// Update does by itself at a transaction's end. Nothing does I/O while it holds one. SQLite has one writer, which begins its transactions as immediate ones, and reads on
 // a pool of its own; on PostgreSQL rows are locked FOR NO KEY UPDATE.
 //
 // Methods of Tx answer gorm.ErrRecordNotFound as a *punchcard.Error with CodeNotFound where a person named the thing, and
@@ -226,7 +227,8 @@ type Tx struct {
 	// Now is the business's time at which the transaction's facts happen.
 	Now time.Time
 
-	opened []punchcard.Alert // that this transaction has opened
+	alerts []alerting        // what this transaction does to alerts when all else is done
+	opened []punchcard.Alert // that it has opened
 	told   []told            // what hooks are to be told of
 }
 
@@ -250,6 +252,9 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 				return err
 			}
 			if err := tx.tell(); err != nil {
+				return err
+			}
+			if err := tx.alert(); err != nil {
 				return err
 			}
 			return s.dies(false, before)

@@ -90,8 +90,7 @@ func (tx *Tx) WaitingForTemplate(name, language, after string, limit int) ([]pun
 		Order("id").Limit(limit))
 }
 
-// TemplateAlert says that a person is to look at a template, or that it may be sent again. It takes an alert's lock, so it comes
-// last in a transaction.
+// TemplateAlert says that a person is to look at a template, or that it may be sent again.
 func (tx *Tx) TemplateAlert(t *punchcard.WhatsAppTemplate) error {
 	switch t.Status {
 	case punchcard.TemplateRejected, punchcard.TemplateDisabled:

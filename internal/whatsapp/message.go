@@ -2,6 +2,7 @@ package whatsapp
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"strings"
 )
@@ -34,6 +35,10 @@ type Accepted struct {
 	ID        string // the WhatsApp id of the message (wamid)
 	Status    string // accepted, held_for_quality_assessment, paused, or empty
 	Marketing bool   // SendMarketing: taken by the Marketing Messages API rather than by the fallback
+	// Phone and UserID are whom WhatsApp sends it to, as it names them itself; empty where it does not say. A phone may have another
+	// form than the one that was written to, though it is the same number.
+	Phone  string // E.164 with "+"
+	UserID string
 }
 
 // Text is free text, at most 4096 characters.
@@ -92,6 +97,7 @@ func (c *Client) send(ctx context.Context, edge string, body object) (Accepted, 
 			ID     string `json:"id"`
 			Status string `json:"message_status"`
 		} `json:"messages"`
+		Contacts json.RawMessage `json:"contacts"`
 	}
 	if err := c.call(ctx, http.MethodPost, c.cfg.PhoneNumberID+"/"+edge, nil, body, &answer); err != nil {
 		return Accepted{}, err
@@ -99,7 +105,19 @@ func (c *Client) send(ctx context.Context, edge string, body object) (Accepted, 
 	if len(answer.Messages) == 0 || answer.Messages[0].ID == "" {
 		return Accepted{}, &Error{Code: CodeNone, HTTPStatus: http.StatusOK, Class: Ambiguous, what: "accepted without an id"}
 	}
-	return Accepted{ID: answer.Messages[0].ID, Status: answer.Messages[0].Status}, nil
+	accepted := Accepted{ID: answer.Messages[0].ID, Status: answer.Messages[0].Status}
+	accepted.Phone, accepted.UserID = readRecipient(answer.Contacts)
+	return accepted, nil
+}
+
+// readRecipient reads whom an answer names as the recipient. What cannot be read is nobody: the message was accepted all the same.
+func readRecipient(raw json.RawMessage) (phone, userID string) {
+	items, _ := list(raw)
+	if len(items) != 1 {
+		return "", ""
+	}
+	f, _ := readFields(items[0])
+	return names(loose(f.text("wa_id")), loose(f.text("user_id")))
 }
 
 // MarkRead shows the customer that an inbound message was read. The message must not be older than 30 days. The error is

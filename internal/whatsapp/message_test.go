@@ -284,3 +284,23 @@ func TestSendMarketing(t *testing.T) {
 		})
 	}
 }
+
+// Whom WhatsApp sends to stands in its answer, in its own form of the number. An answer that cannot be read so far has sent all the same.
+func TestAnswerNamesTheRecipient(t *testing.T) {
+	t.Parallel()
+	for contacts, want := range map[string][2]string{
+		`[{"input":"+5511987654321","wa_id":"551187654321"}]`:                      {"+551187654321", ""},
+		`[{"input":"+4520123456","wa_id":"4520123456","user_id":"DK.1"}]`:          {"+4520123456", "DK.1"},
+		`[{"input":"DK.1","user_id":"DK.1"}]`:                                      {"", "DK.1"},
+		`[{"input":"DK.1","wa_id":"DK.1"}]`:                                        {"", "DK.1"},
+		`[{"input":"+4520123456","wa_id":"4520123456"},{"input":"a","wa_id":"b"}]`: {"", ""},
+		`[]`: {"", ""}, `null`: {"", ""}, `{}`: {"", ""}, `[7]`: {"", ""}, `[{"wa_id":{}}]`: {"", ""}, `[{"wa_id":"x"}]`: {"", ""},
+	} {
+		client := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, `{"contacts":`+contacts+`,"messages":[{"id":"wamid.A"}]}`)
+		})
+		got, err := client.Send(t.Context(), hello())
+		require.NoError(t, err, contacts)
+		require.Equal(t, Accepted{ID: "wamid.A", Phone: want[0], UserID: want[1]}, got, contacts)
+	}
+}
