@@ -16,12 +16,3 @@ func (b Button) CaptureParam() string {
 	}
 	return param
 }
-
-// redeems reads the reward that a button asks for, as a payload.
-func (c *checker) redeems(n *node) string {
-	name := c.known(n, "reward", keysOf(c.rewards))
-	if r := c.prog.Rewards[name]; r != nil && r.Cost == 0 {
-		c.at(n, "%s has no cost: it cannot be asked for with points", name)
-	}
-	return PayloadRedeem + name
-}
