@@ -46,6 +46,9 @@ const (
 // AlertCodesLow is that a reward's pool of codes runs low; the subject is the reward, the detail low or empty.
 const AlertCodesLow AlertKind = "codes_low"
 
+// AlertNoCode is that another system gives no codes for a reward; the subject is the reward, the detail why.
+const AlertNoCode AlertKind = "no_code"
+
 // AlertGuessing says that somebody tries out codes at a till or by the API. The subject is the API key and, if it says so, the device.
 const AlertGuessing AlertKind = "code_guessing"
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/big"
 	"strings"
+	"time"
 	"unicode"
 )
 
@@ -42,6 +43,21 @@ func IsCode(s string) bool {
 		}
 	}
 	return true
+}
+
+// MaxIssuedCode is how many characters a code of another system has at most: it may be longer than WhatsApp's copy button takes.
+const MaxIssuedCode = 64
+
+// IssuedCode is what another system answered that was asked for the code of a grant.
+type IssuedCode struct {
+	Code      string
+	ExpiresAt *time.Time // until when it can be used; nil: the reward says
+}
+
+// IsIssuedCode tells whether s may be a code of another system: at most 64 visible ASCII characters, of which 4 at least stay when it is
+// looked up.
+func IsIssuedCode(s string) bool {
+	return len(s) <= MaxIssuedCode && len(NormalizeCode(s)) >= MinCode && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
 // shownOfCode is how many characters of a code may be shown to whom it does not belong.

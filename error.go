@@ -20,6 +20,7 @@ const (
 	CodeTooLarge     Code = "too_large"
 	CodeTooMany      Code = "too_many"    // asked too often: RetryAfter says when again
 	CodeUnavailable  Code = "unavailable" // try again later: a part that is needed is not up
+	CodeUpstream     Code = "upstream"    // another system that had to be asked did not do its part
 	CodeInternal     Code = "internal"
 )
 

@@ -22,6 +22,9 @@ type Grant struct {
 	Partial      bool       // it may be used in parts
 	Used         Amount     // what of the value is used, as its captures sum up to
 
+	// AwaitsCode is that another system is still being asked for its code: it can be given back, and nothing else.
+	AwaitsCode bool
+
 	Author  string // who gave it by hand; "" when nobody did
 	Note    string // why they did
 	Request string // the hash of the Idempotency-Key with which it was given by hand; "": none

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"punchcard/internal/calls"
 	"punchcard/internal/fence"
 	"punchcard/internal/store"
 	"punchcard/internal/whatsapp"
@@ -39,7 +40,7 @@ type Activities struct {
 	Pacer Pacer
 	// Limits are WhatsApp's other limits; the zero value has none.
 	Limits Limits
-	Caller Caller
+	Caller calls.Caller
 	// Workflows tells whether runs' workflows are there; nil: nobody asks.
 	Workflows Workflows
 	Log       *slog.Logger

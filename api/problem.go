@@ -76,6 +76,7 @@ var statusOf = map[punchcard.Code]int{
 	punchcard.CodeTooLarge:     http.StatusRequestEntityTooLarge,
 	punchcard.CodeTooMany:      http.StatusTooManyRequests,
 	punchcard.CodeUnavailable:  http.StatusServiceUnavailable,
+	punchcard.CodeUpstream:     http.StatusBadGateway,
 	punchcard.CodeInternal:     http.StatusInternalServerError,
 }
 

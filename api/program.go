@@ -32,7 +32,7 @@ type rewardBody struct {
 	Title      string           `json:"title"`
 	Cost       int64            `json:"cost" doc:"In points; 0: it cannot be asked for with points"`
 	Value      float64          `json:"value" doc:"In the program's currency"`
-	Codes      string           `json:"codes" doc:"generated, pool, or empty for none"`
+	Codes      string           `json:"codes" doc:"generated, pool, call, or empty for none"`
 	CapturedBy string           `json:"captured_by"`
 }
 

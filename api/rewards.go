@@ -19,6 +19,7 @@ import (
 var aboutGive = options{
 	status: http.StatusCreated, idempotent: true,
 	about: "Gives a reward within its limits; its cost in points is not asked for. 409: a rule refuses it, and the reason says which. " +
+		"502: its code is another system's, which gave none, and nothing was given; the same Idempotency-Key goes on where a request died. " +
 		"The customer is told nothing: a journey does that.",
 	example: `{"reward": "free-coffee", "by": "Maria", "reason": "the machine was broken"}`,
 }
@@ -44,7 +45,7 @@ type RewardView struct {
 	Cost        int64             `json:"cost" doc:"In points; 0: it cannot be asked for"`
 	Value       float64           `json:"value" doc:"In the program's currency"`
 	Points      int64             `json:"points,omitempty"`
-	Codes       string            `json:"codes" doc:"generated or pool; empty: it has none"`
+	Codes       string            `json:"codes" doc:"generated, pool, or call where another system issues them; empty: it has none"`
 	CapturedBy  string            `json:"captured_by"`
 	Eligible    string            `json:"eligible,omitempty" doc:"The expression that says who can have it"`
 	From        *time.Time        `json:"from,omitempty" doc:"When it is first given"`
@@ -193,6 +194,7 @@ type GrantView struct {
 	Reward       string                `json:"reward"`
 	Status       punchcard.GrantStatus `json:"status" enum:"held,given,captured,released"`
 	Code         string                `json:"code" doc:"Its last characters: a code is worth money"`
+	AwaitsCode   bool                  `json:"awaits_code" doc:"Another system is still being asked for its code: it cannot be used yet"`
 	CapturedBy   string                `json:"captured_by" doc:"What uses it: till, delivery, or an event"`
 	Cost         int64                 `json:"cost" doc:"Points that were held for it"`
 	Value        float64               `json:"value" doc:"In the program's currency"`
@@ -211,7 +213,7 @@ type GrantView struct {
 // ViewGrant is a grant as the API shows it.
 func ViewGrant(g punchcard.Grant) GrantView {
 	return GrantView{
-		ID: g.ID, CustomerID: g.CustomerID, Reward: g.Reward, Status: g.Status, Code: g.Code, CapturedBy: g.CapturedBy, Cost: g.Cost, Value: g.Value,
+		ID: g.ID, CustomerID: g.CustomerID, Reward: g.Reward, Status: g.Status, Code: g.Code, AwaitsCode: g.AwaitsCode, CapturedBy: g.CapturedBy, Cost: g.Cost, Value: g.Value,
 		Left: g.Left().Float(), Partial: g.Partial,
 		RunID: g.RunID, RedemptionID: g.RedemptionID, By: g.Author, Reason: g.Note, CreatedAt: g.CreatedAt, ExpiresAt: g.ExpiresAt, EndedAt: g.EndedAt, Ended: g.Reason,
 	}

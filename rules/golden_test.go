@@ -129,6 +129,9 @@ func describe(p *rules.Plan) string {
 		if n.Kind.Waits() {
 			fmt.Fprintf(&b, " for %s in %s", n.For, n.Scope)
 		}
+		if n.Asks {
+			b.WriteString(" asks")
+		}
 		var outcomes []string
 		for outcome, to := range n.Next {
 			if times, ok := n.Returns[outcome]; ok {

@@ -158,6 +158,10 @@ var perCustomerGrammar = keys(
 	must("within", aDuration, "In which time"),
 )
 
+var codesGrammar = keys(
+	must("call", aWord, "The call of program.yaml that answers a code for each grant"),
+)
+
 var rewardGrammar = keys(
 	must("kind", enum(rewardKinds...), "What the reward is"),
 	must("title", aText, "What customers call it"),
@@ -168,7 +172,7 @@ var rewardGrammar = keys(
 	may("url", aWord, "kind content: where it is"),
 	may("cost", atLeast(1), "What it costs in points"),
 	may("value", aNumber, "What it is worth in the program's currency"),
-	may("codes", enum("generated", "pool"), "Where codes come from"),
+	may("codes", either(enum("generated", "pool"), aMapOf(codesGrammar)), "Where codes come from"),
 	may("format", aWord, "codes: generated: what they look like, with ? for each letter that is drawn: BB-????-????"),
 	may("low_stock", atLeast(1), "codes: pool: at how many free codes an alert is raised"),
 	may("eligible", anExpr, "Who can have it"),

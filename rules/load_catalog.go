@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -94,7 +95,13 @@ func (c *checker) rewardWords(r *Reward, n *node) {
 
 // rewardCodes reads where a reward's codes come from.
 func (c *checker) rewardCodes(r *Reward, n *node) {
-	if v := n.get("codes"); v != nil {
+	switch v := n.get("codes"); {
+	case v == nil:
+	case v.shape == mapping:
+		r.Codes, r.Call = CodesCall, c.codesCall(v)
+	case v.value == string(CodesCall):
+		c.at(v, "say whose codes they are: codes: {call: the name of a call in program.yaml}")
+	default:
 		r.Codes = CodesFrom(c.oneOf(v, "codes", string(CodesGenerated), string(CodesPool)))
 	}
 	if v := n.get("format"); v != nil && c.is(v, scalar) {
@@ -110,6 +117,42 @@ func (c *checker) rewardCodes(r *Reward, n *node) {
 			c.at(n.key("low_stock"), "only codes of a pool run low")
 		}
 	}
+}
+
+// AnswerCode and AnswerExpires are the fields by which a call answers a code, and until when it can be used.
+const (
+	AnswerCode    = "code"
+	AnswerExpires = "expires_at"
+)
+
+// codesCall reads who is asked for codes: a call that is handed the grant, and answers a code.
+func (c *checker) codesCall(n *node) *Call {
+	if !c.open(n, codesGrammar) {
+		return nil
+	}
+	at := n.get("call")
+	name := c.known(at, "call", slices.Sorted(maps.Keys(c.prog.Calls)))
+	c.use.calls[name] = true
+	call := c.prog.Calls[name]
+	if call == nil {
+		return nil
+	}
+	if len(call.With.fields) > 0 {
+		c.at(at, "%s has a with, which no step fills here: a call that gives codes is handed the grant, and has none", name)
+	}
+	code, answers := call.Answers.record().field(AnswerCode)
+	switch {
+	case !answers:
+		c.at(at, "%s answers no code: declare it in program.yaml, answers: {code: string}", name)
+	case code.Type.Kind != TypeString && code.Type.Kind != TypeCode:
+		c.at(at, "the code that %s answers is a string or a code, not %s", name, code.Type)
+	case code.Optional:
+		c.at(at, "%s may leave the code out: write it without a question mark", name)
+	}
+	if expires, answers := call.Answers.record().field(AnswerExpires); answers && expires.Type.Kind != TypeTime {
+		c.at(at, "expires_at is when the code expires, a time, and %s answers %s", name, article(expires.Type.Kind))
+	}
+	return call
 }
 
 // rewardLimits reads who can have a reward, when, how often and how many.

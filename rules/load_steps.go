@@ -330,9 +330,24 @@ func (x *journeyCheck) reward(n, value *node, kind Kind, id, next string, f *fra
 	if refused != next {
 		edges[OutcomeRefused] = refused
 	}
-	x.put(n, id, Node{Kind: kind, Label: label, Next: edges}, step)
+	x.put(n, id, Node{Kind: kind, Label: label, Next: edges, Asks: x.asks(step.Reward, kind)}, step)
 	*f = inner
 	return true
+}
+
+// asks tells whether another system may have to be asked for the code of what a reward or redeem step names: of one reward, or, where an
+// expression names it, of any that it can be.
+func (x *journeyCheck) asks(reward Text, kind Kind) bool {
+	if name, ok := reward.Const(); ok {
+		r := x.prog.Rewards[name]
+		return r != nil && r.Codes == CodesCall
+	}
+	for _, r := range x.prog.Rewards {
+		if r.Codes == CodesCall && (kind == KindReward || r.Cost > 0) {
+			return true
+		}
+	}
+	return false
 }
 
 // bindable is a name that `as` may bind.

@@ -87,7 +87,7 @@ func (k Kind) Waits() bool {
 	}
 }
 
-// Remote tells whether nodes of this kind call other people's systems. They run as regular activities, the rest as local ones.
+// Remote tells whether nodes of this kind always call other people's systems: see Node.Remote.
 func (k Kind) Remote() bool {
 	return k == KindSend || k == KindSay || k == KindAsk || k == KindCall
 }
@@ -114,7 +114,12 @@ type Node struct {
 	// Returns lists the outcomes of a wait whose branches come back to it, with how often they may be taken (0: without
 	// limit). The wait stays armed meanwhile, and what comes is queued.
 	Returns map[string]int `json:"returns,omitempty"`
+	// Asks marks a reward or redeem whose code another system may be asked for.
+	Asks bool `json:"asks,omitempty"`
 }
+
+// Remote tells whether the node calls other people's systems. It runs as a regular activity, the rest as local ones.
+func (n Node) Remote() bool { return n.Asks || n.Kind.Remote() }
 
 // Follow is the node that an outcome of a node leads to.
 func (p *Plan) Follow(node, outcome string) string {

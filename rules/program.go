@@ -232,6 +232,7 @@ type Reward struct {
 	Terms       Text
 	Image       string // an address; "": none
 	Codes       CodesFrom
+	Call        *Call     // for CodesCall: who is asked for a code
 	Format      string    // for CodesGenerated: see punchcard.CheckCodeFormat; "" is the default
 	LowStock    int       // for CodesPool: an alert is raised at so many free codes; 0: at none
 	Eligible    *Expr     // who can have it; nil: everybody
@@ -260,6 +261,7 @@ type CodesFrom string
 const (
 	CodesGenerated CodesFrom = "generated" // made when they are given
 	CodesPool      CodesFrom = "pool"      // uploaded before
+	CodesCall      CodesFrom = "call"      // another system's, asked for when they are given: see Reward.Call
 )
 
 // Purpose says why a journey may write without a topic.

@@ -105,7 +105,7 @@ func (c *checker) unused(roots map[string]*node) {
 	}{
 		{roots["templates.yaml"].get("templates"), c.use.templates, "nothing sends the template %s"},
 		{roots["segments.yaml"].get("segments"), c.use.segments, "nothing asks about the segment %s"},
-		{roots["program.yaml"].get("calls"), c.use.calls, "no step makes the call %s"},
+		{roots["program.yaml"].get("calls"), c.use.calls, "nothing makes the call %s"},
 		{roots["rewards.yaml"].get("rewards"), c.givenRewards(), "nothing gives the reward %s"},
 	} {
 		if kind.declared == nil {

@@ -21,6 +21,7 @@ const histories = "testdata/histories/v1"
 // recorded is a run that passes a node of a kind.
 type recorded struct {
 	kind    rules.Kind
+	as      string // what the history is called, where the kind has several
 	journey string
 	plan    *rules.Plan
 	armed   time.Duration
@@ -180,12 +181,34 @@ var kinds = []recorded{
 		answers: map[string]rules.Result{"1": {Reply: rules.ReplyDone, Wait: 36 * time.Hour}},
 		nodes:   []string{"1", "2"},
 	},
+	{
+		// Whose code another system is asked for.
+		kind: rules.KindReward, as: "reward-asks", journey: "film", plan: asking(rules.KindReward), ends: map[string]string{"1": rules.OutcomeNext},
+		nodes: []string{"1", "2"},
+	},
+	{
+		kind: rules.KindRedeem, as: "redeem-asks", journey: "film", plan: asking(rules.KindRedeem), ends: map[string]string{"1": rules.OutcomeRefused},
+		answers: map[string]rules.Result{"1": {Reply: rules.ReplyHeld, Code: "paused"}},
+		signals: func(b *bundle) {
+			b.reached("1", 1)
+			b.signal(rules.Signal{N: 1, Kind: rules.SignalResume})
+		},
+		nodes: []string{"1", "1", "3"},
+	},
+}
+
+// called is what the run's history is called.
+func (r recorded) called() string {
+	if r.as != "" {
+		return r.as
+	}
+	return string(r.kind)
 }
 
 func TestKinds(t *testing.T) {
 	t.Parallel()
 	for _, tt := range kinds {
-		t.Run(string(tt.kind), func(t *testing.T) {
+		t.Run(tt.called(), func(t *testing.T) {
 			t.Parallel()
 			b := setup(t, house, tt.journey, tt.plan)
 			b.start.Armed, b.start.First = tt.armed > 0, tt.armed
@@ -200,13 +223,13 @@ func TestKinds(t *testing.T) {
 			b.outcome()
 			require.Equal(t, tt.nodes, b.nodes())
 			if *update {
-				record(t, b, tt.kind)
+				record(t, b, tt.called())
 			}
 		})
 	}
 }
 
-func record(t *testing.T, b *bundle, kind rules.Kind) {
+func record(t *testing.T, b *bundle, name string) {
 	t.Helper()
 	h := b.history("")
 	for _, e := range h.GetEvents() {
@@ -218,5 +241,5 @@ func record(t *testing.T, b *bundle, kind rules.Kind) {
 	text, err := protojson.MarshalOptions{Multiline: true, Indent: " "}.Marshal(h)
 	require.NoError(t, err)
 	require.NoError(t, os.MkdirAll(histories, 0o755))
-	require.NoError(t, os.WriteFile(filepath.Join(histories, string(kind)+".json"), append(text, '\n'), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(histories, name+".json"), append(text, '\n'), 0o644))
 }

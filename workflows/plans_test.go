@@ -102,6 +102,13 @@ func single(kind rules.Kind, label string) *rules.Plan {
 	}}
 }
 
+// asking is a reward whose code another system is asked for.
+func asking(kind rules.Kind) *rules.Plan {
+	n := effect(kind, string(kind)+" film", "next", "2", "refused", "3")
+	n.Asks = true
+	return &rules.Plan{Start: "1", Nodes: map[string]rules.Node{"1": n, "2": end(), "3": end()}}
+}
+
 // split is two arms, one of them a wait, and a holdout.
 func split() *rules.Plan {
 	return &rules.Plan{Start: "1", Nodes: map[string]rules.Node{

@@ -25,6 +25,9 @@ const (
 // Activities that call other people's systems wait with the server, as long as it takes.
 const remoteStartToClose = 20 * time.Second
 
+// callStartToClose leaves a program's longest timeout of a call, 30 seconds, and time to write down what came of it.
+const callStartToClose = 45 * time.Second
+
 var localRetry = temporal.RetryPolicy{
 	InitialInterval:        100 * time.Millisecond,
 	BackoffCoefficient:     2,
@@ -147,8 +150,8 @@ func (r *runner) do(ctx workflow.Context, do rules.Effect) (result rules.Result,
 	node := r.cursor.Node()
 	in := activities.Input{Run: r.in.Run, Effect: do}
 	var err error
-	if node.Kind.Remote() {
-		err = workflow.ExecuteActivity(remote(ctx, node.Kind, r.label()), string(node.Kind), in).Get(ctx, &result)
+	if node.Remote() {
+		err = workflow.ExecuteActivity(remote(ctx, node, r.label()), string(node.Kind), in).Get(ctx, &result)
 	} else {
 		name := string(node.Kind)
 		if node.Kind.Waits() {
@@ -159,7 +162,7 @@ func (r *runner) do(ctx workflow.Context, do rules.Effect) (result rules.Result,
 	switch {
 	case err == nil:
 		return result, true
-	case !node.Kind.Remote() && mayPass(err):
+	case !node.Remote() && mayPass(err):
 		workflow.GetLogger(ctx).Warn("effect unanswered", "node", do.Node, "step", do.Step)
 		return rules.Result{}, false
 	default:
@@ -188,14 +191,14 @@ func local(ctx workflow.Context, label string) workflow.Context {
 	})
 }
 
-func remote(ctx workflow.Context, kind rules.Kind, label string) workflow.Context {
-	queue := QueueMessages
-	if kind == rules.KindCall {
-		queue = QueueCalls
+func remote(ctx workflow.Context, node rules.Node, label string) workflow.Context {
+	queue, timeout := QueueMessages, remoteStartToClose
+	if node.Kind == rules.KindCall || node.Asks {
+		queue, timeout = QueueCalls, callStartToClose
 	}
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:           queue,
-		StartToCloseTimeout: remoteStartToClose,
+		StartToCloseTimeout: timeout,
 		RetryPolicy:         &remoteRetry,
 		Summary:             label,
 	})

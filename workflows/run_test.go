@@ -121,11 +121,15 @@ func TestSignalsTwiceAndOutOfOrder(t *testing.T) {
 
 func TestLeaveDuringAnActivity(t *testing.T) {
 	t.Parallel()
-	for _, kind := range []rules.Kind{rules.KindSend, rules.KindReward} {
-		t.Run(string(kind), func(t *testing.T) {
+	asks := effect(rules.KindReward, "reward that asks", "next", "2")
+	asks.Asks = true
+	for name, first := range map[string]rules.Node{
+		"send": effect(rules.KindSend, "send", "next", "2"), "reward": effect(rules.KindReward, "reward", "next", "2"), "reward that asks": asks,
+	} {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			plan := &rules.Plan{Start: "1", Nodes: map[string]rules.Node{
-				"1": effect(kind, string(kind), "next", "2"),
+				"1": first,
 				"2": effect(rules.KindReward, "reward", "next", "3"),
 				"3": end(),
 			}}
@@ -145,7 +149,7 @@ func TestLeaveDuringAnActivity(t *testing.T) {
 			close(told)
 			require.Equal(t, "opted_out", b.outcome())
 			require.NotContains(t, b.nodes(), "3")
-			if kind.Remote() {
+			if first.Remote() {
 				require.Equal(t, []string{"1"}, b.nodes())
 			}
 		})

@@ -137,7 +137,13 @@ func NewWorker(c client.Client, a Activities, o Options) *Worker {
 	} {
 		w.messages.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name})
 	}
-	w.calls.RegisterActivityWithOptions(a.Call, activity.RegisterOptions{Name: string(rules.KindCall)})
+	for name, f := range map[string]any{
+		string(rules.KindCall):   a.Call,
+		string(rules.KindReward): a.Reward, // those whose code another system is asked for: see rules.Node.Asks
+		string(rules.KindRedeem): a.Redeem,
+	} {
+		w.calls.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name})
+	}
 	return w
 }
 

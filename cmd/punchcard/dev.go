@@ -17,8 +17,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"punchcard"
-	"punchcard/activities"
 	"punchcard/api"
+	"punchcard/internal/calls"
 	"punchcard/internal/devserver"
 	"punchcard/internal/dispatch"
 	"punchcard/internal/fence"
@@ -311,7 +311,8 @@ func (d *dev) work(ctx context.Context) error {
 	dispatcher.LetHooksBePrivate() // all that is on this machine is the developer's
 	dispatcher.UnknownAfter = d.UnknownAfter
 	fatal := make(chan error, 4)
-	acts := newActivities(d.fence, d.client, activities.Caller{Secret: []byte(devKey), Private: true}, engine, d.log)
+	dispatcher.Caller = calls.Caller{Secret: []byte(devKey), Private: true}
+	acts := newActivities(d.fence, d.client, dispatcher.Caller, engine, d.log)
 	if err := d.pace(acts, d.client, devPhoneNumberID, devAccountID); err != nil {
 		return err
 	}

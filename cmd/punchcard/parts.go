@@ -16,6 +16,7 @@ import (
 	temporallog "go.temporal.io/sdk/log"
 
 	"punchcard/activities"
+	"punchcard/internal/calls"
 	"punchcard/internal/fence"
 	"punchcard/internal/signed"
 	"punchcard/internal/store"
@@ -177,20 +178,20 @@ func (h atLeast) WithGroup(name string) slog.Handler {
 
 // callFlags say how other systems are asked.
 type callFlags struct {
-	CallSecret       string `name:"call-secret" help:"Signs what call steps ask of other systems, by the Standard Webhooks scheme. Without it, call steps fail."`
-	CallPrivateHosts bool   `name:"call-private-hosts" help:"Let call steps reach addresses of this machine and of private networks."`
+	CallSecret       string `name:"call-secret" help:"Signs what other systems are asked, for an answer or a code, by the Standard Webhooks scheme. Without it nobody is asked."`
+	CallPrivateHosts bool   `name:"call-private-hosts" help:"Let calls reach addresses of this machine and of private networks."`
 }
 
-func (f callFlags) caller() (activities.Caller, error) {
+func (f callFlags) caller() (calls.Caller, error) {
 	key, err := signed.Key(f.CallSecret)
 	if err != nil {
-		return activities.Caller{}, fmt.Errorf("--call-secret: %w", err)
+		return calls.Caller{}, fmt.Errorf("--call-secret: %w", err)
 	}
-	return activities.Caller{Secret: key, Private: f.CallPrivateHosts}, nil
+	return calls.Caller{Secret: key, Private: f.CallPrivateHosts}, nil
 }
 
 // newActivities are the effects of runs on this store and that number.
-func newActivities(f *fence.Fence, sender activities.Sender, caller activities.Caller, engine *workflows.Engine, log *slog.Logger) *activities.Activities {
+func newActivities(f *fence.Fence, sender activities.Sender, caller calls.Caller, engine *workflows.Engine, log *slog.Logger) *activities.Activities {
 	return &activities.Activities{Fence: f, Sender: sender, Caller: caller, Log: log, Workflows: engine}
 }
 

@@ -144,6 +144,7 @@ func (c rewardsShowCmd) Run(ctx context.Context) error {
 
 type rewardsGrantCmd struct {
 	sealedDatabase
+	callFlags
 
 	Customer string `arg:"" help:"${customer}"`
 	Reward   string `arg:"" help:"Its name in the catalog."`
@@ -154,6 +155,10 @@ type rewardsGrantCmd struct {
 
 // Run gives the reward and says what is known of the grant.
 func (c rewardsGrantCmd) Run(ctx context.Context) error {
+	caller, err := c.caller()
+	if err != nil {
+		return err
+	}
 	return c.withStore(ctx, func(s *store.Store) error {
 		customer, err := customerNamed(ctx, s, c.Customer)
 		if err != nil {
@@ -167,11 +172,13 @@ func (c rewardsGrantCmd) Run(ctx context.Context) error {
 		if before != nil && (before.CustomerID != customer.ID || before.Reward != c.Reward) {
 			return fmt.Errorf("nothing was done: the key of --once has given another before (%s); give each gift a key of its own", before.ID)
 		}
-		g, err := newToolDispatch(s).GiveReward(ctx, dispatch.Given{Customer: customer.ID, Reward: c.Reward, By: c.By, Note: c.Reason, Request: key})
+		d := newToolDispatch(s)
+		d.Caller = caller
+		g, err := d.GiveReward(ctx, dispatch.Given{Customer: customer.ID, Reward: c.Reward, By: c.By, Note: c.Reason, Request: key})
 		if err != nil {
 			return err
 		}
-		if before != nil {
+		if before != nil && !before.AwaitsCode {
 			fmt.Print("That was done before. ")
 		}
 		fmt.Printf("%s  %s  %s  %s\n", g.ID, g.Reward, g.Status, g.Code)

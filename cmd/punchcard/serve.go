@@ -21,6 +21,7 @@ type serveCmd struct {
 	accountFlags
 	watchFlags
 	customerFlags
+	callFlags
 
 	TemporalUI string `name:"temporal-ui" default:"http://localhost:8233" help:"Address of the Temporal UI, for links."`
 	Listen     string `default:":8080" help:"Address of the API and the webhook."`
@@ -31,6 +32,10 @@ type serveCmd struct {
 // Run serves the API and dispatches, until it is told to stop.
 func (c serveCmd) Run(ctx context.Context) (err error) {
 	log := newLog(slog.LevelInfo)
+	caller, err := c.caller()
+	if err != nil {
+		return err
+	}
 	s, err := c.openStore(ctx, c.Database)
 	if err != nil {
 		return err
@@ -57,7 +62,7 @@ func (c serveCmd) Run(ctx context.Context) (err error) {
 	if c.HookPrivateHosts {
 		d.LetHooksBePrivate()
 	}
-	d.UnknownAfter = c.UnknownAfter
+	d.UnknownAfter, d.Caller = c.UnknownAfter, caller
 	handler := api.New(api.Options{
 		Store: s, Dispatch: d, Catalog: f.Catalog, WhatsApp: c.book(), Keys: &api.StoreKeys{Store: s}, AppSecrets: c.WhatsappAppSecret,
 		VerifyToken: c.WhatsappVerifyToken, TemporalURL: temporalURL(c.TemporalUI, c.TemporalNamespace), WorkflowID: workflows.WorkflowID,

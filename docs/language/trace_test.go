@@ -20,7 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"punchcard"
-	"punchcard/activities"
+	"punchcard/internal/calls"
 	"punchcard/internal/dispatch"
 	"punchcard/internal/simulate"
 	"punchcard/internal/store"
@@ -120,7 +120,7 @@ func newScene(t *testing.T, files map[string]string, joined bool) *scene {
 	s.zone = program.Zone
 	db := storetest.New(t, storetest.Dialects[0])
 	s.World = simulate.NewWorld(db, punchcard.NewManualClock(monday), accepting{}, slog.New(slog.DiscardHandler))
-	s.Activities.Caller = activities.Caller{Secret: []byte("secret"), Private: true}
+	s.Activities.Caller = calls.Caller{Secret: []byte("secret"), Private: true}
 	_, _, err := s.Fence.Catalog.Publish(s.ctx, program)
 	require.NoError(t, err)
 	require.NoError(t, db.Update(s.ctx, func(tx *store.Tx) error {

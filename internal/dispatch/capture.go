@@ -244,6 +244,8 @@ func usable(tx *store.Tx, p *rules.Program, g *punchcard.Grant, by, device strin
 		return punchcard.Errorf(punchcard.CodeGone, "that code is void: its reward was given back").Because(refusedReleased), nil
 	case g.EndedAt != nil || g.Expired(tx.Now): // a card that was used in part expires as captured
 		return punchcard.Errorf(punchcard.CodeGone, "that code expired at %s", g.ExpiresAt.Format(minute)).Because(punchcard.ReasonExpired), nil
+	case g.AwaitsCode:
+		return punchcard.Errorf(punchcard.CodeConflict, "its code is not there yet").Because(fence.RefusedNoCode), nil
 	case by == punchcard.CapturedByTill && g.CapturedBy != "" && g.CapturedBy != by:
 		return punchcard.Errorf(punchcard.CodeConflict, "that code is not used at the till but by %s", g.CapturedBy).Because(refusedNotTill), nil
 	case by == punchcard.CapturedByTap && g.CapturedBy != by:

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"punchcard"
+	"punchcard/internal/calls"
 	"punchcard/internal/fence"
 	"punchcard/internal/store"
 	"punchcard/rules"
@@ -37,6 +38,8 @@ type Dispatcher struct {
 	pausesAt time.Time // when Drain last looked for pauses that have ended
 	// UnknownAfter is how long after its call a message whose fate nothing has settled is reported, in real time.
 	UnknownAfter time.Duration
+	// Caller asks other systems for the codes of what is given by hand.
+	Caller calls.Caller
 }
 
 // New is a dispatcher over the fence's store.

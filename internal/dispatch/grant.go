@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"punchcard"
+	"punchcard/internal/calls"
 	"punchcard/internal/fence"
 	"punchcard/internal/store"
 )
@@ -17,7 +18,8 @@ type Given struct {
 }
 
 // GiveReward gives a customer a reward by hand, within its limits and without a cost. The errors are CodeNotFound for a customer or
-// reward that is not there, and CodeConflict with the reason of the rule that refuses it.
+// reward that is not there, CodeConflict with the reason of the rule that refuses it, and CodeUpstream where the code is another system's, which
+// gives none: then nothing is given.
 func (d *Dispatcher) GiveReward(ctx context.Context, given Given) (*punchcard.Grant, error) {
 	by, note, err := byHand(given.By, given.Note)
 	if err != nil {
@@ -34,6 +36,7 @@ func (d *Dispatcher) GiveReward(ctx context.Context, given Given) (*punchcard.Gr
 	var grant *punchcard.Grant
 	refused := ""
 	err = d.store.Update(ctx, func(tx *store.Tx) error {
+		refused = ""
 		c, err := tx.LockCustomer(given.Customer)
 		if err != nil {
 			return err
@@ -55,8 +58,56 @@ func (d *Dispatcher) GiveReward(ctx context.Context, given Given) (*punchcard.Gr
 	if refused != "" {
 		return nil, punchcard.Errorf(punchcard.CodeConflict, "the reward is refused: %s", strings.ReplaceAll(refused, "_", " ")).Because(refused)
 	}
+	if grant.AwaitsCode {
+		// Also where an earlier request had come so far and died: the grant is the same, and so is what is asked.
+		if err := d.fetchCode(ctx, grant); err != nil {
+			return nil, err
+		}
+	}
 	d.events.ring()
 	return grant, nil
+}
+
+// fetchCode asks another system for the code of a grant that was given by hand, and gives the grant back where there is none. Whoever waits for
+// the answer may have gone meanwhile: it is asked and written down all the same.
+func (d *Dispatcher) fetchCode(ctx context.Context, g *punchcard.Grant) error {
+	ctx = context.WithoutCancel(ctx)
+	program, err := d.fence.Catalog.Program(ctx, g.Version)
+	if err != nil {
+		return err
+	}
+	reward := program.Rewards[g.Reward]
+	issued, failed, err := d.Caller.Code(ctx, program, reward, g)
+	if err != nil {
+		return err
+	}
+	refused := ""
+	err = d.store.Update(ctx, func(tx *store.Tx) error {
+		if _, err := tx.LockCustomer(g.CustomerID); err != nil {
+			return err
+		}
+		refused, err = fence.SettleCode(tx, g, issued, failed)
+		return err
+	})
+	if err != nil || refused == "" {
+		return err
+	}
+	return punchcard.Errorf(punchcard.CodeUpstream, "%s gave no code: %s. Nothing was given; ask again later", reward.Call.Name, whyNoCode(failed)).
+		Because(fence.RefusedNoCode)
+}
+
+// whyNoCode says to the person who gives a reward why another system gave no code for it.
+func whyNoCode(failed string) string {
+	switch failed {
+	case calls.Unreachable:
+		return "it does not answer"
+	case calls.Refused:
+		return "it refused the request, or may not be reached from here"
+	case calls.Unsigned:
+		return "this process has no secret to sign the request with (--call-secret)"
+	default:
+		return "it answered with none that can be used"
+	}
 }
 
 // byHand are who does something by hand and why, without the space around them.

@@ -72,6 +72,9 @@ func (p *Pass) Holds() (bool, error) {
 // to which OutcomeSent leads is armed with it, so that an answer which is faster than the call's own return is heard.
 const ReplyBegun rules.Reply = "begun"
 
+// ReplyAsking is what an act answers that has committed what it is to ask another system for. No wait is armed before the answer is there.
+const ReplyAsking rules.Reply = "asking"
+
 // Act does an effect inside the fence's transaction. A Result with ReplyDone is recorded and never asked for again; one with
 // ReplyDeferred, ReplyHeld or ReplyStuck commits what the act wrote, and is asked for again. An error rolls everything back. An act may
 // run more than once, as store.Update says.
@@ -218,7 +221,7 @@ func (f *Fence) record(p *Pass, result *rules.Result) error {
 	case rules.ReplyHeld:
 		p.Run.Status, p.Run.Reason = punchcard.RunHeld, result.Code
 		return p.Tx.SaveRun(p.Run)
-	case rules.ReplyDeferred:
+	case rules.ReplyDeferred, ReplyAsking:
 		return p.Tx.SaveRun(p.Run)
 	default:
 		return fmt.Errorf("an act may not answer %q", result.Reply)

@@ -21,6 +21,7 @@ const (
 	RefusedSoldOut      = "sold_out"
 	RefusedBudget       = "budget_used"
 	RefusedOutOfCodes   = "out_of_codes"
+	RefusedNoCode       = "no_code" // another system gave none: see SettleCode
 )
 
 // Wish is somebody's wish to have a reward.
@@ -161,7 +162,7 @@ type Gift struct {
 }
 
 // Give makes a grant of a reward, within its limits, with its points held and a code of its own. It answers the code of the rule that says no, before anything is written,
-// or "". The customer is locked.
+// or "". Where the code is another system's, the grant awaits it: who gives asks once this is committed, and settles it by SettleCode. The customer is locked.
 func Give(g Gift) (string, error) {
 	g.Claim = true
 	tx, reward, grant := g.Tx, g.Reward, g.Grant
@@ -189,7 +190,7 @@ func Give(g Gift) (string, error) {
 	}
 	grant.ID, grant.CustomerID, grant.Reward = punchcard.NewID(punchcard.PrefixGrant), g.Customer.ID, reward.Name
 	grant.Version, grant.CapturedBy, grant.Value = g.Version, reward.CapturedBy, reward.Value
-	grant.Partial = reward.Partial
+	grant.Partial, grant.AwaitsCode = reward.Partial, reward.Codes == rules.CodesCall
 	if reward.ValidFor > 0 {
 		expires := tx.Now.Add(reward.ValidFor)
 		grant.ExpiresAt = &expires
@@ -252,10 +253,56 @@ func attachCode(tx *store.Tx, reward *rules.Reward, grant *punchcard.Grant) erro
 				return tx.SetGrantCode(grant, code)
 			}
 		}
+	case rules.CodesCall:
+		return tx.CanSealCodes() // before anybody is asked for one
 	default:
 		return nil
 	}
 }
+
+// SettleCode ends a grant's waiting for its code: it gets the one that was issued, or, where asking for it failed, is given back. It answers why it has
+// none, or "". A grant that has its code, or is over, is left as it is. The customer is locked.
+func SettleCode(tx *store.Tx, g *punchcard.Grant, issued *punchcard.IssuedCode, failed string) (string, error) {
+	switch awaits, err := tx.StillAwaits(g); {
+	case err != nil:
+		return "", err
+	case !awaits && g.Code != "":
+		return "", nil
+	case !awaits && g.Reason != "":
+		return g.Reason, nil
+	case !awaits:
+		return RefusedNoCode, nil
+	}
+	if failed == "" && issued.ExpiresAt != nil && !issued.ExpiresAt.After(tx.Now) {
+		failed = codeExpired
+	}
+	if failed == "" {
+		fresh, err := tx.IssueCode(g, issued)
+		if err != nil {
+			return "", err
+		}
+		if fresh {
+			return "", tx.SettleAlert(punchcard.AlertNoCode, g.Reward, "a code came")
+		}
+		failed = codeTaken
+	}
+	// A redemption that comes to nothing is refused, as by any other rule.
+	if g.RedemptionID != "" {
+		if err := tx.EndRedemption(g.RedemptionID, g.CustomerID, punchcard.RedemptionRefused, RefusedNoCode); err != nil {
+			return "", err
+		}
+	}
+	if _, err := tx.GiveBack(g, RefusedNoCode); err != nil {
+		return "", err
+	}
+	return RefusedNoCode, tx.RaiseAlert(punchcard.AlertNoCode, g.Reward, punchcard.SeverityCritical, failed)
+}
+
+// Why a code that another system answered is none; beside what calls.Caller says.
+const (
+	codeExpired = "code_expired" // its time is over already
+	codeTaken   = "code_taken"   // another grant has it, or a pool
+)
 
 // LowStock raises an alert where a pool has run low. It counts no further than it has to.
 func LowStock(tx *store.Tx, reward *rules.Reward) error {

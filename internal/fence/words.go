@@ -12,6 +12,7 @@ var words = map[string]map[string]string{
 	"not_yet":           {"en": "this reward is not offered yet", "da": "denne belønning tilbydes ikke endnu"},
 	"over":              {"en": "this reward is offered no more", "da": "denne belønning tilbydes ikke længere"},
 	"out_of_codes":      {"en": "we have run out of codes for now", "da": "vi er løbet tør for koder lige nu"},
+	"no_code":           {"en": "we could not get a code just now; please try again later", "da": "vi kunne ikke få en kode lige nu; prøv igen senere"},
 	"stopped":           {"en": "this reward is not offered at the moment", "da": "denne belønning tilbydes ikke lige nu"},
 	"new_customer":      {"en": "it is for customers whom we have known a little longer", "da": "den er for kunder, vi har kendt lidt længere"},
 	"velocity_customer": {"en": "that was a lot in a short time; please try again later", "da": "det var meget på kort tid; prøv igen senere"},

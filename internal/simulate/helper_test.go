@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"punchcard"
-	"punchcard/activities"
+	"punchcard/internal/calls"
 	"punchcard/internal/dispatch"
 	"punchcard/internal/simulate"
 	"punchcard/internal/store"
@@ -85,13 +85,13 @@ type bundle struct {
 	language string
 }
 
-func setup(t *testing.T, s *store.Store, program fs.FS, caller ...activities.Caller) *bundle {
+func setup(t *testing.T, s *store.Store, program fs.FS, caller ...calls.Caller) *bundle {
 	t.Helper()
 	clock := punchcard.NewManualClock(monday)
 	wa := &outbox{}
 	b := &bundle{World: simulate.NewWorld(s, clock, wa, quiet), t: t, wa: wa, ctx: context.Background(), last: map[string]int{}, language: "en"}
 	if len(caller) > 0 {
-		b.Activities.Caller = caller[0]
+		b.Activities.Caller, b.Dispatch.Caller = caller[0], caller[0]
 	}
 	p, problems := rules.Load(program)
 	require.Empty(t, problems.Errors())

@@ -20,7 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"punchcard"
-	"punchcard/activities"
+	"punchcard/internal/calls"
 	"punchcard/internal/dispatch"
 	"punchcard/internal/store"
 )
@@ -268,11 +268,11 @@ steps:
 			url := strings.Replace(server.URL, "127.0.0.1", "localhost", 1)
 			more := "calls:\n  crm.profile: {url: " + url + "/profile, with: {friend: string}, answers: {score: number}, timeout: 2s}\n"
 			each(t, func(t *testing.T, fresh func(*testing.T) *store.Store) {
-				b := setup(t, fresh(t), journey(t, text, more), activities.Caller{Secret: []byte("secret"), Private: true})
+				b := setup(t, fresh(t), journey(t, text, more), calls.Caller{Secret: []byte("secret"), Private: true})
 				b.review()
 				require.Equal(t, c.want, b.tried())
 
-				barred := setup(t, fresh(t), journey(t, text, more), activities.Caller{Secret: []byte("secret")})
+				barred := setup(t, fresh(t), journey(t, text, more), calls.Caller{Secret: []byte("secret")})
 				before := asked.Load()
 				barred.review()
 				require.Equal(t, "failed", barred.tried(), "a program may not reach our own network")

@@ -16,10 +16,10 @@ func (tx *Tx) CaptureGrant(g *punchcard.Grant) (bool, error) {
 
 // UseGrant uses a grant and notes how. The points that are held for it are spent, with the first part if it is used in parts. An amount of 0
 // is all that is left; what is left after it stays the customer's. It answers false, and does nothing, when the grant is neither
-// held nor given. The customer is locked, and the amount is not above what is left.
+// held nor given, or still awaits its code. The customer is locked, and the amount is not above what is left.
 func (tx *Tx) UseGrant(g *punchcard.Grant, c *punchcard.Capture) (bool, error) {
 	open, err := tx.openGrant(g)
-	if err != nil || !open {
+	if err != nil || !open || g.AwaitsCode {
 		return false, err
 	}
 	left := g.Left()
@@ -123,7 +123,7 @@ func (tx *Tx) LockLimit(name string) error { return tx.LockReward("limit/" + nam
 
 // UsableGrants lists a customer's grants that are neither used nor over, those that expire soonest first.
 func (tx *Tx) UsableGrants(customer string, limit int) ([]punchcard.Grant, error) {
-	return list[punchcard.Grant](tx.db.Where("customer_id = ? AND ended_at IS NULL AND (expires_at IS NULL OR expires_at > ?)", customer, tx.Now).
+	return list[punchcard.Grant](tx.db.Where("customer_id = ? AND ended_at IS NULL AND NOT awaits_code AND (expires_at IS NULL OR expires_at > ?)", customer, tx.Now).
 		Order("expires_at IS NULL, expires_at, id").Limit(limit))
 }
 

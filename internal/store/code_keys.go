@@ -111,6 +111,12 @@ func keyed(key []byte, text string) []byte {
 // errNoCodeKeys is what a store without keys says of what is sealed.
 var errNoCodeKeys = punchcard.Errorf(punchcard.CodeUnavailable, "codes and hooks' secrets are sealed, and this process has no keys to them: start it with --code-keys").Because("no_code_keys")
 
+// CanSealCodes tells with its error that this process could not keep a code: it has no keys.
+func (tx *Tx) CanSealCodes() error {
+	_, err := tx.codeKeys()
+	return err
+}
+
 func (tx *Tx) codeKeys() (*codeKeys, error) {
 	if tx.store.codes == nil {
 		return nil, errNoCodeKeys

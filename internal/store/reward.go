@@ -12,10 +12,47 @@ import (
 // AddGrant stores a grant. The customer is locked.
 func (tx *Tx) AddGrant(g *punchcard.Grant) error {
 	g.CreatedAt = tx.Now
+	if !g.AwaitsCode {
+		tx.tellGiven(g)
+	}
+	return tx.db.Create(g).Error
+}
+
+// tellGiven has hooks told of a reward that is the customer's now.
+func (tx *Tx) tellGiven(g *punchcard.Grant) {
 	if g.Status == punchcard.GrantGiven {
 		tx.Tell(g.CustomerID, punchcard.GrantTold{GrantID: g.ID, Reward: g.Reward, Value: g.Value, RunID: g.RunID, ExpiresAt: g.ExpiresAt})
 	}
-	return tx.db.Create(g).Error
+}
+
+// AwaitingGrant reads the grant of a run for whose code another system is being asked, or nil. There is one at most.
+func (tx *Tx) AwaitingGrant(run string) (*punchcard.Grant, error) {
+	return one[punchcard.Grant](tx.db.Where("run_id = ? AND run_id <> '' AND awaits_code", run))
+}
+
+// AbandonedGrants lists grants that were given by hand before a moment and still have no code: whoever asked for it is gone.
+func (tx *Tx) AbandonedGrants(before time.Time, limit int) ([]punchcard.Grant, error) {
+	return list[punchcard.Grant](tx.db.Where("awaits_code AND run_id = '' AND created_at < ?", before).Order("created_at").Limit(limit))
+}
+
+// StillAwaits reads a grant again under a lock, and answers whether it still awaits its code.
+func (tx *Tx) StillAwaits(g *punchcard.Grant) (bool, error) {
+	open, err := tx.openGrant(g)
+	return open && g.AwaitsCode, err
+}
+
+// IssueCode gives a grant that awaits it its code. It answers false, and does nothing, when there is such a code already.
+func (tx *Tx) IssueCode(g *punchcard.Grant, issued *punchcard.IssuedCode) (bool, error) {
+	fresh, err := tx.AddCode(issued.Code, g.Reward, g.ID)
+	if err != nil || !fresh {
+		return false, err
+	}
+	g.Code, g.AwaitsCode = punchcard.MaskCode(issued.Code), false
+	if issued.ExpiresAt != nil {
+		g.ExpiresAt = issued.ExpiresAt
+	}
+	tx.tellGiven(g)
+	return true, tx.db.Save(g).Error
 }
 
 // Grant reads a grant, or nil.
@@ -40,9 +77,11 @@ func (tx *Tx) Grants(customer, before string, limit int) ([]punchcard.Grant, err
 	return list[punchcard.Grant](q.Order("id DESC").Limit(limit))
 }
 
-// HeldGrants lists the grants that a run holds.
+// HeldGrants lists the grants that a run holds, and the one that still awaits its code.
 func (tx *Tx) HeldGrants(run string) ([]punchcard.Grant, error) {
-	return list[punchcard.Grant](tx.db.Where("run_id = ? AND status = 'held'", run).Order("id"))
+	// Either half has an index of its own that is next to empty.
+	return list[punchcard.Grant](tx.db.Where(`id IN (SELECT id FROM grants WHERE run_id = ? AND status = 'held'
+		UNION SELECT id FROM grants WHERE run_id = ? AND run_id <> '' AND awaits_code)`, run, run).Order("id"))
 }
 
 // CountGrants counts the grants of a reward that were not released, of one customer (empty: of all), since a moment (zero:
@@ -143,6 +182,9 @@ func (tx *Tx) openGrant(g *punchcard.Grant) (bool, error) {
 func (tx *Tx) endGrant(g *punchcard.Grant, kind punchcard.LedgerKind, status punchcard.GrantStatus, redemption punchcard.RedemptionStatus) error {
 	if err := tx.endHold(g, kind, status); err != nil {
 		return err
+	}
+	if g.AwaitsCode {
+		g.AwaitsCode, g.Request = false, "" // it never was the customer's: the same request by hand may give anew
 	}
 	g.Status, g.EndedAt = status, &tx.Now
 	if err := tx.db.Save(g).Error; err != nil {
