@@ -31,6 +31,8 @@ type Batch struct {
 	Next   string // where the next one goes on; "": there is no more
 	Done   int    // how many were worked on
 	Failed int    // how many of them could not be; the log says why, and the job's next round tries again
+	// Of is about how many there are to do in the whole round, where the round begins with this batch and that is known.
+	Of int64
 	// Busy says that nothing was done, because what was raised already waits to be routed: ask again in a while.
 	Busy bool
 }
@@ -90,19 +92,24 @@ func (a *Activities) pointsBatch(ctx context.Context, after string) (Batch, erro
 		tiers = fmt.Sprintf("%+v", *policy.Tiers)
 	}
 	view := a.Fence.Store.View(ctx)
+	var of int64
 	if after == "" {
 		after = cursorDue
 		known, err := view.Setting(settingTiers)
 		if err != nil {
 			return Batch{}, err
 		}
+		counted := view.CountDue
 		if known != tiers {
-			after = cursorAll
+			after, counted = cursorAll, view.CountAccounts
+		}
+		if of, err = counted(); err != nil {
+			return Batch{}, err
 		}
 	}
 	busy, err := view.Busy(maxQueued)
 	if err != nil || busy {
-		return Batch{Next: after, Busy: true}, err
+		return Batch{Next: after, Of: of, Busy: true}, err
 	}
 	if id, all := strings.CutPrefix(after, cursorAll); all {
 		ids, err := view.Accounts(id, PointsBatch)
@@ -113,6 +120,7 @@ func (a *Activities) pointsBatch(ctx context.Context, after string) (Batch, erro
 		if err != nil {
 			return b, err
 		}
+		b.Of = of
 		if len(ids) == PointsBatch {
 			b.Next = cursorAll + ids[len(ids)-1]
 			return b, nil
@@ -133,6 +141,7 @@ func (a *Activities) pointsBatch(ctx context.Context, after string) (Batch, erro
 		ids[i] = d.CustomerID
 	}
 	b, err := a.passTime(ctx, policy, ids)
+	b.Of = of
 	if len(due) == PointsBatch {
 		last := due[len(due)-1]
 		b.Next = fmt.Sprintf("%s%d/%s", cursorDue, last.DueAt.UnixMicro(), last.CustomerID)

@@ -21,6 +21,13 @@ func (a *Activities) grantsBatch(ctx context.Context, after string) (Batch, erro
 	if busy, err := view.Busy(maxQueued); err != nil || busy {
 		return Batch{Next: after, Busy: true}, err
 	}
+	var of int64
+	if after == "" {
+		var err error
+		if of, err = view.CountExpiring(); err != nil {
+			return Batch{}, err
+		}
+	}
 	at, id, err := placeOf(after)
 	if err != nil {
 		return Batch{}, err
@@ -29,7 +36,7 @@ func (a *Activities) grantsBatch(ctx context.Context, after string) (Batch, erro
 	if err != nil {
 		return Batch{}, err
 	}
-	b := Batch{Done: len(grants)}
+	b := Batch{Done: len(grants), Of: of}
 	tasks := make([]task, len(grants))
 	for i := range grants {
 		tasks[i] = task{grants[i].CustomerID, grants[i].ID}

@@ -40,6 +40,7 @@ type JobInput struct {
 type JobProgress struct {
 	After  string `json:"after,omitempty"` // where it goes on
 	Done   int64  `json:"done"`
+	Of     int64  `json:"of,omitempty"` // about how many there were to do when it began; 0: that is not known
 	Failed int64  `json:"failed,omitempty"`
 	Ended  bool   `json:"ended,omitempty"`
 }
@@ -85,7 +86,11 @@ func (in JobInput) markdown() string {
 	if in.Ended {
 		state = "ended"
 	}
-	return fmt.Sprintf("**%s** %s: %d done, %d failed", in.Job, state, in.Done, in.Failed)
+	done := fmt.Sprint(in.Done)
+	if in.Of > 0 {
+		done += fmt.Sprintf(" of about %d", in.Of)
+	}
+	return fmt.Sprintf("**%s** %s: %s done, %d failed", in.Job, state, done, in.Failed)
 }
 
 // jobs does the work of jobs.
@@ -128,6 +133,7 @@ func (j *jobs) work(ctx context.Context, in JobInput) (JobProgress, error) {
 			return p, errJob
 		}
 		p.After, p.Done, p.Failed = b.Next, p.Done+int64(b.Done), p.Failed+int64(b.Failed)
+		p.Of = max(p.Of, b.Of)
 		p.Ended = b.Next == "" && !b.Busy
 		activity.RecordHeartbeat(ctx, p)
 		pause := job.Pause

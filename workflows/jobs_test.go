@@ -49,6 +49,8 @@ func TestJobGoesOn(t *testing.T) {
 		_, _ = fmt.Sscanf(after, "%d", &n)
 		tries := asked[n].Add(1)
 		switch {
+		case n == 0:
+			return activities.Batch{Next: "1", Done: 100, Of: batches * 100}, nil
 		case n == 3 && tries == 1:
 			return activities.Batch{}, errors.New("the database is away, and +4520123456 must not be read in a history")
 		case n == 5 && tries == 1:
@@ -62,7 +64,8 @@ func TestJobGoesOn(t *testing.T) {
 	require.NoError(t, err)
 	var p JobProgress
 	require.NoError(t, run.Get(t.Context(), &p))
-	require.Equal(t, JobProgress{Done: batches * 100, Failed: 1, Ended: true}, p)
+	require.Equal(t, JobProgress{Done: batches * 100, Of: batches * 100, Failed: 1, Ended: true}, p)
+	require.Equal(t, "**points** ended: 1000 of about 1000 done, 1 failed", JobInput{Job: "points", JobProgress: p}.markdown())
 	for n := range asked {
 		require.LessOrEqual(t, asked[n].Load(), int32(2), "batch %d: a retry begins where the try before came to", n)
 	}

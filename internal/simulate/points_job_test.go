@@ -130,6 +130,9 @@ func TestEverybodysPointsExpire(t *testing.T) {
 				require.Zero(t, r.Failed)
 				longest = max(longest, time.Since(one))
 				done += r.Done
+				if batches == 0 {
+					require.EqualValues(t, many, r.Of)
+				}
 				if batches++; batches == many/200 {
 					after = "due/" // killed: it begins again, and finds only what is left
 					continue
@@ -340,6 +343,7 @@ func TestEverybodysRewardsExpire(t *testing.T) {
 			require.Zero(t, r.Failed)
 			longest = max(longest, time.Since(one))
 			if batches++; batches == 1 {
+				require.EqualValues(t, many, r.Of)
 				require.LessOrEqual(t, b.Store.Statements()-statements, int64(5*activities.GrantsBatch), "a batch")
 			}
 			if r.Busy {

@@ -133,6 +133,11 @@ func (tx *Tx) ExpiringGrants(after time.Time, id string, limit int) ([]punchcard
 		Where("(expires_at, id) > (?, ?)", after, id).Order("expires_at, id").Limit(limit))
 }
 
+// CountExpiring counts the open grants whose time is over by now.
+func (tx *Tx) CountExpiring() (int64, error) {
+	return count[punchcard.Grant](tx.db.Where("ended_at IS NULL AND expires_at IS NOT NULL AND expires_at <= ?", tx.Now))
+}
+
 // NextExpiry is when the next open grant's time is over, nil when none has an end.
 func (tx *Tx) NextExpiry() (*time.Time, error) {
 	g, err := one[punchcard.Grant](tx.db.Where("ended_at IS NULL AND expires_at IS NOT NULL").Order("expires_at, id").Limit(1))

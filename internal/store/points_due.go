@@ -24,6 +24,14 @@ func (tx *Tx) DueAccounts(after DueAccount, limit int) ([]DueAccount, error) {
 	return due, err
 }
 
+// CountDue counts the accounts that are due by now.
+func (tx *Tx) CountDue() (int64, error) {
+	return count[punchcard.Points](tx.db.Where("due_at <= ?", tx.Now))
+}
+
+// CountAccounts counts all accounts.
+func (tx *Tx) CountAccounts() (int64, error) { return count[punchcard.Points](tx.db) }
+
 // Accounts lists accounts by their customer's id, after one.
 func (tx *Tx) Accounts(after string, limit int) ([]string, error) {
 	var ids []string

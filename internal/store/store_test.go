@@ -394,13 +394,15 @@ func TestQueriesUseIndexes(t *testing.T) {
 				_, err := tx.DueAccounts(store.DueAccount{CustomerID: "cus_1", DueAt: monday}, 10)
 				return err
 			}},
-			"NextDue":      {"points_due", func(tx *store.Tx) error { _, err := tx.NextDue(); return err }},
-			"Origins":      {"points_origins_value", func(tx *store.Tx) error { _, err := tx.Origins("cus_1", "e", "p", "v"); return err }},
-			"Waiting":      {"points_reversals_waiting", func(tx *store.Tx) error { _, err := tx.WaitingReversals("cus_1", "e", "p", "v"); return err }},
-			"Identities":   {"identities_customer", func(tx *store.Tx) error { _, err := tx.Identities("cus_1"); return err }},
-			"RunOfRequest": {"runs_request", func(tx *store.Tx) error { _, err := tx.RunOfRequest("hash"); return err }},
-			"RedemptionOf": {"redemptions_request", func(tx *store.Tx) error { _, err := tx.RedemptionOfRequest("hash"); return err }},
-			"Total":        {"event_", func(tx *store.Tx) error { _, err := tx.Total("cus_1", "e", "", time.Hour); return err }},
+			"CountDue":      {"points_due", func(tx *store.Tx) error { _, err := tx.CountDue(); return err }},
+			"CountExpiring": {"grants_expiring", func(tx *store.Tx) error { _, err := tx.CountExpiring(); return err }},
+			"NextDue":       {"points_due", func(tx *store.Tx) error { _, err := tx.NextDue(); return err }},
+			"Origins":       {"points_origins_value", func(tx *store.Tx) error { _, err := tx.Origins("cus_1", "e", "p", "v"); return err }},
+			"Waiting":       {"points_reversals_waiting", func(tx *store.Tx) error { _, err := tx.WaitingReversals("cus_1", "e", "p", "v"); return err }},
+			"Identities":    {"identities_customer", func(tx *store.Tx) error { _, err := tx.Identities("cus_1"); return err }},
+			"RunOfRequest":  {"runs_request", func(tx *store.Tx) error { _, err := tx.RunOfRequest("hash"); return err }},
+			"RedemptionOf":  {"redemptions_request", func(tx *store.Tx) error { _, err := tx.RedemptionOfRequest("hash"); return err }},
+			"Total":         {"event_", func(tx *store.Tx) error { _, err := tx.Total("cus_1", "e", "", time.Hour); return err }},
 		} {
 			plan := plans(name, want.run)
 			require.Contains(h.t, plan, want.index, "%s:\n%s", name, plan)
