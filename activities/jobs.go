@@ -67,7 +67,7 @@ const (
 
 const (
 	// PointsBatch is how many customers one transaction passes time for: some hundredths of a second.
-	PointsBatch = 50
+	PointsBatch = 100
 	// maxQueued is how many customers with events to route a job that raises events adds to at most.
 	maxQueued = 500
 	// settingTiers keeps the tiers by which every account was reckoned last.

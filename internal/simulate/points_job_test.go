@@ -209,7 +209,7 @@ func bareRows(t *testing.T, dialect store.Dialect, dsn string, many int) time.Du
 	return time.Since(begun)
 }
 
-// A batch takes as many statements for fifty customers as for five, and not many.
+// A batch takes as many statements for a hundred customers as for five, and not many.
 func TestPointsBatchBudget(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, fresh func(*testing.T) *store.Store) {

@@ -319,12 +319,18 @@ func (tx *Tx) AllEarnedSince(customers []string, since time.Time) (map[string]in
 // FirstEarnedSince is when the first of the points that AllEarnedSince sums were earned, of each of some customers. Who has none is
 // not there.
 func (tx *Tx) FirstEarnedSince(customers []string, since time.Time) (map[string]time.Time, error) {
-	lots, err := list[punchcard.PointsLot](tx.db.Where(`id IN (SELECT (SELECT l.id FROM points_lots l
-		WHERE l.customer_id = customers.id AND l.earned_at > ? AND l.source <> ? AND l.points > l.reversed ORDER BY l.earned_at LIMIT 1)
-		FROM customers WHERE customers.id IN ?)`, since, punchcard.LotAdjusted, customers))
-	at := make(map[string]time.Time, len(lots))
-	for _, l := range lots {
-		at[l.CustomerID] = l.EarnedAt
+	var first []struct {
+		ID       string
+		EarnedAt *time.Time
+	}
+	err := tx.db.Table("customers").Select(`id, (SELECT l.earned_at FROM points_lots l WHERE l.customer_id = customers.id
+		AND l.earned_at > ? AND l.source <> ? AND l.points > l.reversed ORDER BY l.earned_at LIMIT 1) AS earned_at`, since, punchcard.LotAdjusted).
+		Where("id IN ?", customers).Find(&first).Error
+	at := make(map[string]time.Time, len(first))
+	for _, f := range first {
+		if f.EarnedAt != nil {
+			at[f.ID] = *f.EarnedAt
+		}
 	}
 	return at, err
 }

@@ -98,11 +98,7 @@ func (tx *Tx) PassTime(customers []string, tiers func(accounts []*punchcard.Poin
 	}
 	for _, s := range sums {
 		i := place[s.CustomerID]
-		if s.Kind == punchcard.LedgerMature {
-			passed[i].Matured = s.Points
-		} else {
-			passed[i].Expired = s.Points
-		}
+		passed[i].Matured, passed[i].Expired = s.Matured, s.Expired
 		accounts[i].Announced = max(accounts[i].Announced, s.Last)
 	}
 	for _, b := range books {
@@ -127,21 +123,25 @@ func (b *book) warn() Passed {
 	return passed
 }
 
-// unannounced is what has matured and expired for customers since events were last raised of that, by customer and kind. Last is the
-// ledger's last entry among them.
+// unannounced is what has matured and expired for a customer since events were last raised of that. Last is the ledger's last entry among
+// them, 0 when there are none.
 type unannounced struct {
 	CustomerID string
-	Kind       punchcard.LedgerKind
-	Points     int64
+	Matured    int64
+	Expired    int64
 	Last       int64
 }
 
+// unannounced looks it up in each ledger by itself. A join of accounts and entries would be shorter, but PostgreSQL read the whole ledger for
+// each account where it knew little of these tables yet.
 func (tx *Tx) unannounced(customers []string) ([]unannounced, error) {
-	return list[unannounced](tx.db.Table("points").
-		Select("points.customer_id, e.kind, CAST(SUM(e.points) AS bigint) AS points, MAX(e.id) AS last").
-		Joins("CROSS JOIN ledger_entries e"). // SQLite then begins with the accounts, and reads of each ledger only what is new
-		Where("e.customer_id = points.customer_id AND e.id > points.announced AND points.customer_id IN ? AND e.kind IN ?", customers, []punchcard.LedgerKind{punchcard.LedgerMature, punchcard.LedgerExpire}).
-		Group("points.customer_id, e.kind"))
+	const since = "FROM ledger_entries e WHERE e.customer_id = points.customer_id AND e.id > points.announced AND "
+	return list[unannounced](tx.db.Table("points").Select("customer_id, "+
+		"(SELECT CAST(COALESCE(SUM(e.points), 0) AS bigint) "+since+"e.kind = ?) AS matured, "+
+		"(SELECT CAST(COALESCE(SUM(e.points), 0) AS bigint) "+since+"e.kind = ?) AS expired, "+
+		"(SELECT COALESCE(MAX(e.id), 0) "+since+"e.kind IN (?, ?)) AS last",
+		punchcard.LedgerMature, punchcard.LedgerExpire, punchcard.LedgerMature, punchcard.LedgerExpire).
+		Where("customer_id IN ?", customers))
 }
 
 // Account reads an account as it was last written, an empty one for a customer who has none.
