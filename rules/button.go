@@ -16,3 +16,20 @@ func (b Button) CaptureParam() string {
 	}
 	return param
 }
+
+// captures are the parameters of a template whose grants taps of its buttons use.
+func (t *Template) captures() []string {
+	var params []string
+	add := func(buttons []templateButton) {
+		for _, b := range buttons {
+			if param, ok := strings.CutPrefix(b.keyword, PayloadCapture); ok {
+				params = append(params, param)
+			}
+		}
+	}
+	add(t.buttons)
+	for _, c := range t.cards {
+		add(c.buttons)
+	}
+	return params
+}

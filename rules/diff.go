@@ -247,6 +247,12 @@ func alike(a, b *node) bool {
 			return x != nil && y != nil && sameTree(x, y)
 		}
 	}
+	// A limit of fraud is named by what it counts, and whose.
+	for _, key := range []string{"of", "by"} {
+		if x, y := a.get(key), b.get(key); (x != nil || y != nil) && (x == nil || y == nil || !sameTree(x, y)) {
+			return false
+		}
+	}
 	return true
 }
 

@@ -105,7 +105,8 @@ const EndNode = "end"
 // frame is what surrounds a list of steps.
 type frame struct {
 	scope scope
-	bound map[string]Kind // by `as`: which kind of step bound it
+	bound map[string]Kind   // by `as`: which kind of step bound it
+	gives map[string]string // of those that reward and redeem bound: which reward, where its name is written out
 	// returns names the step that the list returns to without being over: it may not wait.
 	returns string
 	again   *againFrame // the list is an answer, which may end in `again`
@@ -127,6 +128,8 @@ func (f frame) bind(name string, kind Kind, t FieldType) frame {
 	maps.Copy(bound, f.bound)
 	bound[name] = kind
 	f.bound = bound
+	f.gives = maps.Clone(f.gives)
+	delete(f.gives, name)
 	f.scope = f.scope.with(name, t)
 	return f
 }
@@ -281,8 +284,32 @@ func (x *journeyCheck) with(n *node, t *Template, f frame) []Param {
 			x.filled(w.segments, f.bound)
 		}
 		params = append(params, Param{Name: p.key.value, Value: value})
+		if t != nil && x.publish && slices.Contains(t.captures(), p.key.value) {
+			x.handsGrant(p.value, value, t, f)
+		}
 	}
 	return params
+}
+
+// handsGrant demands that what a step hands to a template tells the reward that a tap of its button uses.
+func (x *journeyCheck) handsGrant(at *node, value Text, t *Template, f frame) {
+	found := false
+	for _, name := range slices.Sorted(maps.Keys(f.bound)) {
+		if kind := f.bound[name]; (kind == KindReward || kind == KindRedeem) && value.Reads(name) {
+			found = true
+			x.byTap(at, name, f)
+		}
+	}
+	if !found {
+		x.at(at, "a tap of %s uses the reward that this is of: fill in something of what reward or redeem gave", t.Name)
+	}
+}
+
+// byTap demands of a grant whose reward is known that a tap can use it.
+func (x *journeyCheck) byTap(at *node, grant string, f frame) {
+	if r := x.prog.Rewards[f.gives[grant]]; r != nil && x.publish && r.CapturedBy != punchcard.CapturedByTap {
+		x.at(at, "a tap cannot use %s: it is not captured_by tap", r.Name)
+	}
 }
 
 func and(words []string) string {

@@ -160,6 +160,7 @@ func (x *journeyCheck) choice(item *node, f frame, others []Choice) Choice {
 		c.Reply = x.redeems(does[0])
 	case item.get("capture") != nil:
 		c.Capture = x.granted(does[0], f, "only what reward or redeem gives can be used", KindReward, KindRedeem)
+		x.byTap(does[0], c.Capture, f)
 	default:
 		c.Reply = x.known(does[0], "keyword", x.keywordNames())
 	}

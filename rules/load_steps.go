@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 )
@@ -306,10 +307,10 @@ func (x *journeyCheck) begins(n *node, prefix, next string) string {
 
 func (x *journeyCheck) reward(n, value *node, kind Kind, id, next string, f *frame) bool {
 	step := &Step{If: x.guard(n, *f), Reward: x.text(value, f.scope)}
-	label := string(kind)
+	label, gives := string(kind), ""
 	if name, ok := step.Reward.Const(); ok && value.shape == scalar {
 		label += " " + x.known(value, "reward", keysOf(x.rewards))
-		x.use.rewards[name] = true
+		x.use.rewards[name], gives = true, name
 		if r := x.prog.Rewards[name]; r != nil && kind == KindRedeem && r.Cost == 0 {
 			x.at(value, "%s has no cost: it is given by reward, not redeemed with points", name)
 		}
@@ -323,6 +324,12 @@ func (x *journeyCheck) reward(n, value *node, kind Kind, id, next string, f *fra
 		step.As = x.bindable(as, *f)
 		if step.As != "" {
 			inner = f.bind(step.As, kind, boundType)
+			if gives != "" {
+				given := map[string]string{step.As: gives}
+				maps.Copy(given, f.gives)
+				given[step.As] = gives
+				inner.gives = given
+			}
 		}
 	}
 	refused, _ := x.optionalBranch(n, "on_refused", id, next, inner)

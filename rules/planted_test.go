@@ -12,12 +12,10 @@ import (
 	"punchcard/rules"
 )
 
-// TestLoad_planted plants twenty mistakes in the coffee shop's program. Each is reported once, where it stands, and nothing else is.
+// TestLoad_planted plants twenty mistakes in the coffee shop's program.
 func TestLoad_planted(t *testing.T) {
 	t.Parallel()
-	files := folder(t, programs.Coffee())
-	want := map[string]string{}
-	for _, m := range []struct{ file, from, to, at, message string }{
+	plant(t, []mistake{
 		{"program.yaml", "ask_again_after: 90d", "ask_again_after: 90 days", "90 days", `"90 days" is no duration`},
 		{"program.yaml", "topics: [offers, reminders, rewards]}\n  - {on: keyword", "topics: [offers, reminder, rewards]}\n  - {on: keyword", "reminder,", `there is no topic "reminder"; did you mean "reminders"?`},
 		{"program.yaml", "{category: marketing, at_most: 5", "{categry: marketing, at_most: 5", "categry", `"categry" is not known; did you mean "category"?`},
@@ -41,7 +39,43 @@ func TestLoad_planted(t *testing.T) {
 		{"journeys/redemption.yaml", "- approve:", "- aprove:", "aprove", `"aprove" is not known; did you mean "approve"?`},
 		{"journeys/stamp-card.yaml", "topic: rewards", "purpose: marketing", "marketing", "the purpose is consent or service"},
 		{"journeys/milestone.yaml", "- otherwise:", "- otherwize:", "otherwize", `"otherwize" is not known; did you mean "otherwise"?`},
-	} {
+	})
+}
+
+// TestLoad_plantedRewards plants mistakes in what rewards and the rules against their misuse may say.
+func TestLoad_plantedRewards(t *testing.T) {
+	t.Parallel()
+	plant(t, []mistake{
+		{"program.yaml", "\nmilestones: ", "\nfraud: {min_age: 7days, limits: [{of: captures, by: devise, at_most: 6, within: 1h}], reverse_within: 1y}\nmilestones: ", "7days", `"7days" is no duration`},
+		{"program.yaml", "by: devise", "by: devise", "devise", "by is customer, device or program, not \"devise\""},
+		{"program.yaml", "reverse_within: 1y", "reverse_within: 1y", "1y", `"1y" is no duration`},
+		{"program.yaml", "{word: FRIEND, on: order.placed", "{word: STOP, on: order.placed", "STOP, on: order.placed", `"STOP" stands for stop already`},
+		{"program.yaml", "where: event.total >= 10, timeout", "where: event.totla >= 10, timeout", "totla", `event has no property "totla"`},
+		{"program.yaml", "timeout: 60d, at_most: 10, within: 30d}", "tiemout: 60d, at_most: 10, within: 30d}", "tiemout", `"tiemout" is not known; did you mean "timeout"?`},
+		{"program.yaml", "points: 200, at_most: 10, within: 30d", "points: 200, at_most: none, within: 30d", "none", "a whole number of at least 1 is expected"},
+		{"rewards.yaml", "per_customer: 1,", "per_customer: once,", "once", "a whole number of at least 1 is expected"},
+		{"rewards.yaml", "per_customer: {at_most: 2, within: 365d}", "per_customer: {at_most: 2, within: a year}", "a year", `"a year" is no duration`},
+		{"rewards.yaml", "budget: {amount: 5000, within: 30d}", "budget: {amount: 4.49, within: 30d}", "{amount: 4.49", "the budget does not reach for one"},
+		{"rewards.yaml", "low_stock: 50", "low_stock: few", "few", "a whole number of at least 1 is expected"},
+		{"rewards.yaml", "stock: 200", "stock: 0", "0, valid_for: 90d", "a whole number of at least 1 is expected"},
+		{"rewards.yaml", "valid_for: 2d, at_most: 1000, within: 30d", "valid_for: 2d, at_most: 1000", "at_most: 1000", "at_most needs within"},
+		{"rewards.yaml", "format: TASTE-????-????", "format: TASTE-???", "TASTE-???", "a format has at least 8 question marks"},
+		{"rewards.yaml", "{kind: points, title: {en: 100 points, da: 100 point}, points: 100}", "{kind: points, title: {en: 100 points, da: 100 point}, points: 100, partial: true}", "partial", "only a gift_card with a value, captured_by till, is used in parts"},
+		{"rewards.yaml", "{kind: content, title:", "{kind: content, min_age: 1d, title:", "min_age", "min_age is for a reward with a cost"},
+		{"journeys/redemption.yaml", "on_rejected: [{release: held}", "on_rejected: [{release: hold}", "hold}", `no earlier step binds "hold" by ` + "`as`"},
+		{"journeys/opt-in.yaml", "- reward: welcome-10", "- reward: welcome-01", "welcome-01", `there is no reward "welcome-01"`},
+	})
+}
+
+// mistake is a text for another, where it stands then, and what is said of it.
+type mistake struct{ file, from, to, at, message string }
+
+// plant puts mistakes into the coffee shop's program. Each is reported once, where it stands, and nothing else is.
+func plant(t *testing.T, mistakes []mistake) {
+	t.Helper()
+	files := folder(t, programs.Coffee())
+	want := map[string]string{}
+	for _, m := range mistakes {
 		require.Equal(t, 1, strings.Count(files[m.file], m.from), "%s: %s", m.file, m.from)
 		files[m.file] = strings.Replace(files[m.file], m.from, m.to, 1)
 		want[m.file+"\x00"+m.at] = m.message
@@ -55,7 +89,7 @@ func TestLoad_planted(t *testing.T) {
 		column := len([]rune(before[strings.LastIndex(before, "\n")+1:])) + 1
 		expected[fmt.Sprintf("%s:%d:%d", file, line, column)] = message
 	}
-	require.Len(t, expected, 20)
+	require.Len(t, expected, len(mistakes))
 
 	started := time.Now()
 	p, found := rules.LoadFiles(files)
