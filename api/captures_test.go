@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -36,24 +37,21 @@ func (b *bundle) ben() string {
 	return b.get("/v1/customers/external:c-18").is(http.StatusOK)["id"].(string)
 }
 
-// publish has the program say something more.
-func (b *bundle) publish(more string) {
+// itsFraud are the coffee shop's own rules against misuse.
+var itsFraud = regexp.MustCompile(`(?m)^fraud:.*\n(?:  .*\n)+`)
+
+// publish has the program say that of misuse.
+func (b *bundle) publish(fraud string) {
 	b.t.Helper()
-	p, problems := rules.LoadFiles(changed(b.t, "program.yaml", "keywords:", more+"\nkeywords:"))
+	program, problems := rules.Load(programs.Coffee())
+	require.Empty(b.t, problems.Errors())
+	files := maps.Clone(program.Files)
+	require.Regexp(b.t, itsFraud, files["program.yaml"])
+	files["program.yaml"] = itsFraud.ReplaceAllString(files["program.yaml"], fraud+"\n")
+	p, problems := rules.LoadFiles(files)
 	require.Empty(b.t, problems.Errors())
 	_, _, err := b.fence.Catalog.Publish(b.t.Context(), p)
 	require.NoError(b.t, err)
-}
-
-// changed is the coffee shop's program with one text for another.
-func changed(t *testing.T, file, from, to string) map[string]string {
-	t.Helper()
-	p, problems := rules.Load(programs.Coffee())
-	require.Empty(t, problems.Errors())
-	files := maps.Clone(p.Files)
-	require.Contains(t, files[file], from)
-	files[file] = strings.Replace(files[file], from, to, 1)
-	return files
 }
 
 func keyed(k string) []string { return []string{"Idempotency-Key", k} }

@@ -46,9 +46,9 @@ func TestLoad_planted(t *testing.T) {
 func TestLoad_plantedRewards(t *testing.T) {
 	t.Parallel()
 	plant(t, []mistake{
-		{"program.yaml", "\nmilestones: ", "\nfraud: {min_age: 7days, limits: [{of: captures, by: devise, at_most: 6, within: 1h}], reverse_within: 1y}\nmilestones: ", "7days", `"7days" is no duration`},
-		{"program.yaml", "by: devise", "by: devise", "devise", "by is customer, device or program, not \"devise\""},
-		{"program.yaml", "reverse_within: 1y", "reverse_within: 1y", "1y", `"1y" is no duration`},
+		{"program.yaml", "{of: redemptions, by: customer,", "{of: redemption, by: customer,", "redemption, by", `of is redemptions or captures, not "redemption"; did you mean "redemptions"?`},
+		{"program.yaml", "by: device, at_most: 60", "by: devise, at_most: 60", "devise", `by is customer, device or program, not "devise"`},
+		{"program.yaml", "guesses: {at_most: 10, within: 10m}", "guesses: {at_most: 10, within: 10min}", "10min", `"10min" is no duration`},
 		{"program.yaml", "{word: FRIEND, on: order.placed", "{word: STOP, on: order.placed", "STOP, on: order.placed", `"STOP" stands for stop already`},
 		{"program.yaml", "where: event.total >= 10, timeout", "where: event.totla >= 10, timeout", "totla", `event has no property "totla"`},
 		{"program.yaml", "timeout: 60d, at_most: 10, within: 30d}", "tiemout: 60d, at_most: 10, within: 30d}", "tiemout", `"tiemout" is not known; did you mean "timeout"?`},
@@ -60,7 +60,7 @@ func TestLoad_plantedRewards(t *testing.T) {
 		{"rewards.yaml", "stock: 200", "stock: 0", "0, valid_for: 90d", "a whole number of at least 1 is expected"},
 		{"rewards.yaml", "valid_for: 2d, at_most: 1000, within: 30d", "valid_for: 2d, at_most: 1000", "at_most: 1000", "at_most needs within"},
 		{"rewards.yaml", "format: TASTE-????-????", "format: TASTE-???", "TASTE-???", "a format has at least 8 question marks"},
-		{"rewards.yaml", "{kind: points, title: {en: 100 points, da: 100 point}, points: 100}", "{kind: points, title: {en: 100 points, da: 100 point}, points: 100, partial: true}", "partial", "only a gift_card with a value, captured_by till, is used in parts"},
+		{"rewards.yaml", "{kind: points, title: {en: 100 points, da: 100 point}, points: 100}", "{kind: points, title: {en: 100 points, da: 100 point}, points: 100, partial: true}", "partial: true}\n  tasting", "only a gift_card with a value, captured_by till, is used in parts"},
 		{"rewards.yaml", "{kind: content, title:", "{kind: content, min_age: 1d, title:", "min_age", "min_age is for a reward with a cost"},
 		{"journeys/redemption.yaml", "on_rejected: [{release: held}", "on_rejected: [{release: hold}", "hold}", `no earlier step binds "hold" by ` + "`as`"},
 		{"journeys/opt-in.yaml", "- reward: welcome-10", "- reward: welcome-01", "welcome-01", `there is no reward "welcome-01"`},

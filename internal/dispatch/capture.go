@@ -115,7 +115,7 @@ func (u *Use) check() (punchcard.Amount, error) {
 		return 0, err
 	}
 	if len(u.Order) > maxName || !clean(u.Order) {
-		return 0, punchcard.Errorf(punchcard.CodeInvalid, "at most %d bytes of text", maxName).In("order")
+		return 0, punchcard.Errorf(punchcard.CodeInvalid, "what it is used for has at most %d bytes of text", maxName).In("order")
 	}
 	amount := punchcard.AmountOf(u.Amount)
 	if u.Amount < 0 || u.Amount > 1e12 || math.IsNaN(u.Amount) || u.Amount > 0 && amount == 0 || math.Abs(amount.Float()-u.Amount) > 1e-6 {
@@ -126,7 +126,7 @@ func (u *Use) check() (punchcard.Amount, error) {
 
 func (t *Till) check() error {
 	if len(t.Device) > maxName || !clean(t.Device) {
-		return punchcard.Errorf(punchcard.CodeInvalid, "at most %d bytes of text", maxName).In("device")
+		return punchcard.Errorf(punchcard.CodeInvalid, "a device's name has at most %d bytes of text", maxName).In("device")
 	}
 	return nil
 }
