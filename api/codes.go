@@ -20,7 +20,7 @@ import (
 const maxUpload = 1 << 30
 
 var aboutUpload = options{
-	maxBody: maxUpload, long: true,
+	maxBody: maxUpload, long: true, consumes: []string{"text/csv", mediaNDJSON},
 	about: "For a reward whose codes are a pool. text/csv: a code on each line, in the first column; application/x-ndjson: on each line a string, or an " +
 		"object with a code. What is a duplicate or no code is told with its line, and the rest is added. The body is read as it comes, " +
 		"and added in small transactions. An upload that broke off goes on where it was when it is sent again with the same `upload`; one that is done " +

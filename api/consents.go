@@ -109,7 +109,7 @@ func (s *server) stream(contentType string, write func(ctx context.Context, w io
 }
 
 var aboutExport = options{
-	media: "text/csv", long: true,
+	media: []string{"text/csv"}, long: true,
 	about: "Everyone's log, in the order of recording, with the evidence and the customers' names. An answer that breaks off is not whole.",
 }
 
@@ -159,7 +159,7 @@ func (s *server) revokeConsents(ctx context.Context, in *revokeInput) (*output[r
 }
 
 var aboutImport = options{
-	long: true, media: "application/json", consumes: "text/csv",
+	long: true, answers: typeOf[importReport](), consumes: []string{"text/csv"},
 	about: "Takes over consents that were given elsewhere, from CSV whose first line names its columns: phone or external_id, topic, standing " +
 		"(granted, refused, revoked, expired), occurred_at, source, and channel, wording, language, wording_version, reference. A grant needs wording, " +
 		"language and reference. Each line is judged by itself and reported; the same line is taken once, so that a file can be sent again. A grant " +
@@ -184,6 +184,15 @@ type importLine struct {
 	Error  string                `json:"error,omitempty"`
 	Reason string                `json:"reason,omitempty"`
 	Field  string                `json:"field,omitempty"`
+}
+
+// importReport is what importConsents writes piece by piece.
+type importReport struct {
+	DryRun   bool         `json:"dry_run"`
+	Recorded int          `json:"recorded"`
+	Repeated int          `json:"repeated" doc:"Lines that were taken before"`
+	Refused  int          `json:"refused"`
+	Lines    []importLine `json:"lines" nullable:"false" doc:"Every line of the body, in its order"`
 }
 
 // importConsents answers when the whole body has been read: HTTP lets many callers not read and write at once. What it says of the

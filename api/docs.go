@@ -110,6 +110,11 @@ func operationDocOf(doc *huma.OpenAPI, op *huma.Operation) operationDoc {
 			}
 		}
 	}
+	if op.RequestBody != nil && op.RequestBody.Content["application/json"] == nil {
+		for _, media := range slices.Sorted(maps.Keys(op.RequestBody.Content))[:1] {
+			curl = append(curl, "-H 'Content-Type: "+media+"' --data-binary @FILE")
+		}
+	}
 	if op.Method != get && op.RequestBody == nil {
 		curl = append(curl, "-X "+op.Method)
 	}
@@ -127,7 +132,7 @@ func operationDocOf(doc *huma.OpenAPI, op *huma.Operation) operationDoc {
 
 // exampleOf is a path with something in its parameters.
 func exampleOf(path string) string {
-	return strings.NewReplacer("{ref}", "external:c-17", "{journey}", "abandoned-cart", "{reward}", "free-coffee", "{id}", "ID").Replace(path)
+	return strings.NewReplacer("{ref}", "external:c-17", "{journey}", "abandoned-cart", "{reward}", "free-coffee", "{id}", "ID", "{upload}", "march", "{link}", "counter", "{token}", "TOKEN").Replace(path)
 }
 
 // fields says what is in an object, in a line.

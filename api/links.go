@@ -35,11 +35,11 @@ func (s *server) links(ctx context.Context, _ *struct{}) (*output[linksBody], er
 	return answer(body), nil
 }
 
-var aboutQR = options{media: "image/png", about: "To print: it holds the link's address."}
+var aboutQR = options{media: []string{"image/png", "image/svg+xml"}, about: "To print: it holds the link's address."}
 
 type qrInput struct {
-	Link   string `path:"link" maxLength:"60"`
-	Format string `query:"format" enum:"png,svg" default:"png"`
+	Link   string `path:"link" maxLength:"60" doc:"Its name in the program"`
+	Format string `query:"format" enum:"png,svg" default:"png" doc:"As which picture"`
 }
 
 func (s *server) linkQR(ctx context.Context, in *qrInput) (*text, error) {

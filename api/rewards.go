@@ -30,7 +30,11 @@ var aboutReveal = options{
 }
 
 var aboutContent = options{
-	media: htmlType,
+	status: http.StatusFound,
+	also: map[int]string{
+		http.StatusNotFound: "A page that says that nobody has that link", http.StatusGone: "A page that says that the grant is not good any more",
+	},
+	media: []string{htmlType},
 	about: "Leads to the content while the grant is good. To follow it uses nothing: programs that preview links follow them too.",
 }
 

@@ -1,11 +1,13 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"reflect"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -143,9 +145,9 @@ func (s *server) routes() []route {
 
 		{get, pathHealth, public, "health", tagServer, "Whether the process is alive", with(s, s.health), options{}},
 		{get, pathReady, public, "ready", tagServer, "Whether every part that is needed is up", with(s, s.ready), options{}},
-		{get, pathOpenAPI, public, "openapi", tagServer, "This API as an OpenAPI 3.1 document", with(s, s.openAPI), options{media: "application/json"}},
-		{get, pathDocs, public, "docs", tagServer, "This API for people", with(s, s.docs), options{media: htmlType}},
-		{get, "/", public, "start", tagServer, "Where to go from here", with(s, s.start), options{media: htmlType}},
+		{get, pathOpenAPI, public, "openapi", tagServer, "This API as an OpenAPI 3.1 document", with(s, s.openAPI), options{media: []string{"application/json"}}},
+		{get, pathDocs, public, "docs", tagServer, "This API for people", with(s, s.docs), options{media: []string{htmlType}}},
+		{get, "/", public, "start", tagServer, "Where to go from here", with(s, s.start), options{media: []string{htmlType}}},
 	}
 }
 
@@ -166,9 +168,10 @@ type options struct {
 	idempotent bool  // it honours Idempotency-Key
 	about      string
 	example    string                             // of the body, as JSON
-	media      string                             // of an answer that is no JSON of ours
+	media      []string                           // of an answer that is no JSON of ours, in any of these forms
+	also       map[int]string                     // other statuses with which it answers in that form
 	answers    reflect.Type                       // of an answer that is written by hand
-	consumes   string                             // the media type of a body that is read as it comes
+	consumes   []string                           // the media types of a body that is read as it comes
 	long       bool                               // it may take minutes, and its body may be as long as it will
 	body       func(r huma.Registry) *huma.Schema // of a body that the handler reads by itself
 }
@@ -216,14 +219,17 @@ func (s *server) operation(r route, registry huma.Registry) huma.Operation {
 	if r.permission != public {
 		op.Security = []map[string][]string{{"bearer": {}}, {"apiKey": {}}}
 	}
-	if r.media != "" {
-		op.Responses["200"] = &huma.Response{Content: map[string]*huma.MediaType{r.media: {Schema: &huma.Schema{Type: huma.TypeString}}}}
+	if len(r.media) > 0 {
+		op.Responses[strconv.Itoa(cmp.Or(r.status, http.StatusOK))] = &huma.Response{Content: texts(r.media)}
+	}
+	for status, description := range r.also {
+		op.Responses[strconv.Itoa(status)] = &huma.Response{Description: description, Content: texts(r.media)}
 	}
 	if r.answers != nil {
 		op.Responses["200"] = &huma.Response{Content: map[string]*huma.MediaType{"application/json": {Schema: huma.SchemaFromType(registry, r.answers)}}}
 	}
-	if r.consumes != "" {
-		op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{r.consumes: {Schema: &huma.Schema{Type: huma.TypeString}}}}
+	if len(r.consumes) > 0 {
+		op.RequestBody = &huma.RequestBody{Required: true, Content: texts(r.consumes)}
 	}
 	if r.body != nil {
 		op.SkipValidateBody = true
@@ -235,6 +241,15 @@ func (s *server) operation(r route, registry huma.Registry) huma.Operation {
 		})
 	}
 	return op
+}
+
+// texts is a body in any of some forms that are no JSON of ours.
+func texts(media []string) map[string]*huma.MediaType {
+	content := map[string]*huma.MediaType{}
+	for _, m := range media {
+		content[m] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
+	}
+	return content
 }
 
 // document adds to an operation's body what its types do not say.

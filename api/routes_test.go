@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -177,9 +178,19 @@ func TestOpenAPI(t *testing.T) {
 		var inPath []string
 		params, _ := op["parameters"].([]any)
 		for _, p := range params {
-			if p := p.(map[string]any); p["in"] == "path" {
+			p := p.(map[string]any)
+			require.NotEmpty(t, p["description"], "%s: %s", id, p["name"])
+			if p["in"] == "path" {
 				require.Equal(t, true, p["required"])
 				inPath = append(inPath, "{"+p["name"].(string)+"}")
+			}
+		}
+		for status, answer := range responses {
+			require.NotEmpty(t, answer.(map[string]any)["description"], "%s %s", id, status)
+		}
+		if body, ok := op["requestBody"].(map[string]any); ok && id != "receiveWebhook" { // that one's is WhatsApp's own
+			for media, content := range body["content"].(map[string]any) {
+				require.Equal(t, media == "application/json", content.(map[string]any)["example"] != nil, "%s: an example of the body", id)
 			}
 		}
 		slices.Sort(inPath)
@@ -199,6 +210,10 @@ func TestOpenAPI(t *testing.T) {
 		require.Contains(t, schemas, name)
 	}
 	require.NotContains(t, schemas, "ErrorModel")
+	upload := paths["/v1/rewards/{reward}/codes/uploads"].(map[string]any)["post"].(map[string]any)["requestBody"].(map[string]any)
+	require.ElementsMatch(t, []string{"text/csv", "application/x-ndjson"}, slices.Collect(maps.Keys(upload["content"].(map[string]any))))
+	content := paths["/c/{token}"].(map[string]any)["get"].(map[string]any)["responses"].(map[string]any)
+	require.ElementsMatch(t, []string{"302", "404", "410", "default"}, slices.Collect(maps.Keys(content)))
 	bodies := paths["/v1/events"].(map[string]any)["post"].(map[string]any)["requestBody"].(map[string]any)
 	require.Equal(t, true, bodies["required"])
 	require.Len(t, bodies["content"].(map[string]any), 1)

@@ -40,7 +40,7 @@ func (properties) Schema(huma.Registry) *huma.Schema {
 }
 
 type startInput struct {
-	Journey string `path:"journey" maxLength:"200"`
+	Journey string `path:"journey" maxLength:"200" doc:"Its name in the program"`
 	Body    struct {
 		Customer   customerRef `json:"customer"`
 		Properties properties  `json:"properties,omitempty"`
@@ -152,7 +152,7 @@ func (s *server) retryRun(ctx context.Context, in *RunPath) (*output[runStatus],
 
 // JourneyPath names a journey in a path.
 type JourneyPath struct {
-	Journey string `path:"journey" maxLength:"200"`
+	Journey string `path:"journey" maxLength:"200" doc:"Its name in the program"`
 }
 
 type pauseInput struct {

@@ -9,12 +9,12 @@ import (
 )
 
 var aboutUnsubscribe = options{
-	media: htmlType,
+	media: []string{htmlType},
 	about: "The page behind `unsubscribe_url`. To look at it changes nothing: programs follow links too.",
 }
 
 var aboutUnsubscribed = options{
-	media: htmlType,
+	media: []string{htmlType},
 	about: "Stops everything for the customer whom the signed token names. One POST is enough, as RFC 8058 has it.",
 }
 

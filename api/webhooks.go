@@ -17,7 +17,7 @@ import (
 const maxWebhook = 4 << 20
 
 var aboutHandshake = options{
-	media: "text/plain",
+	media: []string{"text/plain"},
 	about: "Meta asks whether this address wants its webhooks, and gets its challenge back when it says the right word.",
 }
 
@@ -31,9 +31,9 @@ var aboutWebhook = options{
 }
 
 type handshakeInput struct {
-	Mode      string `query:"hub.mode"`
-	Token     string `query:"hub.verify_token"`
-	Challenge string `query:"hub.challenge"`
+	Mode      string `query:"hub.mode" doc:"subscribe"`
+	Token     string `query:"hub.verify_token" doc:"The token that WhatsApp was told"`
+	Challenge string `query:"hub.challenge" doc:"What is answered"`
 }
 
 // text is an answer that is no JSON.
