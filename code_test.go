@@ -60,3 +60,13 @@ func TestMaskCode(t *testing.T) {
 		require.Equal(t, want, punchcard.MaskCode(code))
 	}
 }
+
+func TestIsIssuedCode(t *testing.T) {
+	t.Parallel()
+	for _, good := range []string{"ABCD", "a-b-c-d", "7Q2K/99+x!~", strings.Repeat("x", 64)} {
+		require.True(t, punchcard.IsIssuedCode(good), good)
+	}
+	for _, bad := range []string{"", "ABC", "A-B-C-", "AB CD", "ABCD\n", "ÆØÅÆ", "ABCD\x00", "ABCD\u200b", strings.Repeat("x", 65)} {
+		require.False(t, punchcard.IsIssuedCode(bad), "%q", bad)
+	}
+}

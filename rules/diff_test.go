@@ -110,3 +110,23 @@ func TestDiff_journeys(t *testing.T) {
 	after, _ := rules.LoadFiles(moved)
 	require.Equal(t, []rules.Change{{Where: "renewal", Text: "unlabel lapsed moves after label lapsed"}}, rules.Diff(before, after))
 }
+
+func TestDiff_codes(t *testing.T) {
+	t.Parallel()
+	files := folder(t, programs.Coffee())
+	files["program.yaml"] += "\ncalls: {cinema.code: {url: https://cinema.example/codes, answers: {code: string}}, other.code: {url: https://other.example, answers: {code: code}}}\n"
+	with := func(codes string) *rules.Program {
+		changed := maps.Clone(files)
+		changed["rewards.yaml"] += "\n  film: {kind: gift_card, title: A film, codes: " + codes + ", captured_by: till}\n"
+		p, found := rules.LoadFiles(changed)
+		require.Empty(t, found.Errors())
+		return p
+	}
+	for _, c := range []struct{ before, now, want string }{
+		{"pool", "{call: cinema.code}", "film: codes goes from pool to {call: cinema.code}"},
+		{"{call: cinema.code}", "generated", "film: codes goes from {call: cinema.code} to generated"},
+		{"{call: cinema.code}", "{call: other.code}", "film: codes: call goes from cinema.code to other.code"},
+	} {
+		require.Equal(t, []rules.Change{{Where: "rewards", Text: c.want}}, rules.Diff(with(c.before), with(c.now)))
+	}
+}

@@ -82,6 +82,8 @@ func TestJSONSchemas_mistakes(t *testing.T) {
 		{"rewards.yaml", "kind: gift_card", "kind: gift"},
 		{"rewards.yaml", "cost: 250", "cost: free"},
 		{"rewards.yaml", "codes: pool", "codes: many"},
+		{"rewards.yaml", "codes: pool", "codes: {cal: cinema.code}"},
+		{"rewards.yaml", "codes: pool", "codes: {call: cinema.code, with: {x: 1}}"},
 		{"templates.yaml", "category: utility", "category: useful"},
 		{"templates.yaml", "    body:", "    text:"},
 		{"templates.yaml", "      da: >-", "      danish: >-"},
