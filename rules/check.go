@@ -16,6 +16,7 @@ type checker struct {
 	publish bool // it is to be published: what LoadPublished lets pass is checked as well
 
 	totals   map[string]map[string]bool // event → field: what total() reads
+	asked    map[string]bool            // events that times(), total() and latest() ask about
 	rewards  map[string]bool            // the names of the catalog, even of a reward that is otherwise wrong
 	messages map[string]bool            // of the templates
 	groups   map[string]bool            // the names of the segments

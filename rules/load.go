@@ -96,7 +96,7 @@ func load(files map[string]string, publish bool) (*Program, Diagnostics) {
 			Templates: map[string]*Template{}, Journeys: map[string]*Journey{}, Totals: map[string][]string{},
 			Segments: map[string]*Segment{}, Calls: map[string]*Call{},
 		},
-		totals: map[string]map[string]bool{}, rewards: map[string]bool{}, messages: map[string]bool{},
+		totals: map[string]map[string]bool{}, asked: map[string]bool{}, rewards: map[string]bool{}, messages: map[string]bool{},
 		groups: map[string]bool{}, journeys: map[string]bool{}, use: newUsage(),
 	}
 	if len(files) > maxFiles {
@@ -129,6 +129,7 @@ func load(files map[string]string, publish bool) (*Program, Diagnostics) {
 	if len(c.found.Errors()) > 0 {
 		return nil, c.found
 	}
+	c.prog.asked = c.asked
 	for event, fields := range c.totals {
 		c.prog.Totals[event] = keysOf(fields)
 	}

@@ -51,6 +51,8 @@ type Program struct {
 	Hash string
 	// Files are the sources by their path in the folder, as they were read.
 	Files map[string]string
+
+	asked map[string]bool // events that times(), total() and latest() ask about
 }
 
 // QuietHours is the part of the customer's day in which marketing waits. From may be later than To: then it spans midnight.

@@ -52,17 +52,12 @@ func (p *Program) Moves(event string) bool {
 	return false
 }
 
-// Listens tells whether anything in the program listens to an event.
+// Listens tells whether anything in the program listens to an event, or asks about those that there were.
 func (p *Program) Listens(event string) bool {
 	earns := slices.ContainsFunc(p.Earn, func(e Earn) bool { return e.On == event })
 	reverses := slices.ContainsFunc(p.Reverse, func(r Reverse) bool { return r.On == event || r.Of == event })
-	if earns || reverses || slices.ContainsFunc(p.OptIns, func(o OptIn) bool { return o.On == event }) {
+	if earns || reverses || p.asked[event] || slices.ContainsFunc(p.OptIns, func(o OptIn) bool { return o.On == event }) {
 		return true
-	}
-	for _, m := range p.Milestones {
-		if m.Of != nil && strings.Contains(m.Of.Source(), event) {
-			return true
-		}
 	}
 	for _, j := range p.Journeys {
 		if slices.ContainsFunc(j.Enter, func(e Enter) bool { return e.On == event }) || slices.ContainsFunc(j.Leave, func(l Leave) bool { return l.On == event }) {

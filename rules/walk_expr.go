@@ -289,6 +289,7 @@ func (x *exprCheck) lookup(name string, args []ast.Node) {
 			x.fail(args[0].Location().From, nearest(event, x.c.prog.eventNames()), "there is no event %q", event)
 			return
 		}
+		x.c.asked[event] = true
 		if name == "latest" {
 			return
 		}
