@@ -133,6 +133,13 @@ func (c *counter) day(t *rapid.T) {
 	}
 	v.pass(41 * day)
 	v.sound()
+	for _, g := range v.grants() {
+		v.uses(g, 0) // none can be used, and each says why
+	}
+	for _, u := range v.captures {
+		v.takesBack(u)
+	}
+	v.sound()
 	for _, r := range v.redemptions() {
 		require.NotNil(t, r.EndedAt, "every wish is over one day")
 		if r.RunID != "" {
@@ -245,13 +252,17 @@ func (v *visitors) decide() {
 func (v *visitors) capture() {
 	grants := v.grants()
 	g := grants[rapid.IntRange(0, len(grants)-1).Draw(v.t, "grant")]
-	code, err := v.Store.View(v.ctx).CodeOf(g.ID)
-	require.NoError(v.t, err)
-	left := v.left[g.ID]
 	amount := punchcard.Amount(0)
 	if rapid.Bool().Draw(v.t, "part") {
 		amount = punchcard.Amount(rapid.Int64Range(1, 70).Draw(v.t, "amount") * 500)
 	}
+	v.uses(g, amount)
+}
+
+func (v *visitors) uses(g punchcard.Grant, amount punchcard.Amount) {
+	code, err := v.Store.View(v.ctx).CodeOf(g.ID)
+	require.NoError(v.t, err)
+	left := v.left[g.ID]
 	want := ""
 	switch {
 	case g.Status == punchcard.GrantReleased && g.Reason != punchcard.ReasonExpired:
@@ -288,7 +299,10 @@ func (v *visitors) reverse() {
 	if len(v.captures) == 0 {
 		return
 	}
-	u := v.captures[rapid.IntRange(0, len(v.captures)-1).Draw(v.t, "capture")]
+	v.takesBack(v.captures[rapid.IntRange(0, len(v.captures)-1).Draw(v.t, "capture")])
+}
+
+func (v *visitors) takesBack(u *use) {
 	g, err := v.Store.View(v.ctx).Grant(u.grant)
 	require.NoError(v.t, err)
 	want := ""
