@@ -85,6 +85,7 @@ func (f *Fence) expire(ctx context.Context, tx *store.Tx, grant string) (*punchc
 			return nil, err
 		}
 	}
+	codeless := g.AwaitsCode
 	if ended, err := tx.ExpireGrant(g); err != nil || !ended {
 		return nil, err
 	}
@@ -94,6 +95,9 @@ func (f *Fence) expire(ctx context.Context, tx *store.Tx, grant string) (*punchc
 		if err := f.waitedInVain(ctx, tx, run); err != nil {
 			return nil, err
 		}
+	}
+	if codeless {
+		return nil, nil // it never was the customer's
 	}
 	return raised(tx, g.CustomerID, punchcard.EventRewardExpired, map[string]any{
 		"grant_id": g.ID, "reward": g.Reward, "redemption_id": g.RedemptionID, "value": g.Left().Float(),
