@@ -2,9 +2,48 @@ package activities
 
 import (
 	"punchcard"
+	"punchcard/internal/fence"
 	"punchcard/internal/whatsapp"
 	"punchcard/rules"
 )
+
+// freeText drafts a step's own words. A built-in reply can offer a list to choose from.
+func freeText(p *fence.Pass) (*draft, error) {
+	d := &draft{record: punchcard.Message{Kind: "text"}}
+	d.fill = func() (whatsapp.Message, error) {
+		env, err := p.Env()
+		if err != nil {
+			return whatsapp.Message{}, err
+		}
+		text, err := p.Step.Say.Render(p.Customer.Language, env)
+		if err != nil {
+			return whatsapp.Message{}, unworded(err)
+		}
+		d.record.Language = p.Customer.Language
+		d.record.Text = env.Shown(func(env *rules.Env) (string, error) { return p.Step.Say.Render(p.Customer.Language, env) })
+		if menu := fence.MenuOf(p.Run.Entry); menu != nil {
+			return wireMenu(text, menu), nil
+		}
+		return sayWire(p.Step, text, p.Customer.Language, env, p.Run.Bound)
+	}
+	return d, nil
+}
+
+// wireMenu is a menu as a list, or, where no button opens it, as buttons.
+func wireMenu(text string, menu *fence.Menu) whatsapp.Message {
+	if menu.Button == "" {
+		b := &whatsapp.Buttons{Body: text}
+		for _, r := range menu.Rows {
+			b.Buttons = append(b.Buttons, whatsapp.Button{ID: r.ID, Title: r.Title})
+		}
+		return whatsapp.Message{Buttons: b}
+	}
+	l := &whatsapp.List{Body: text, Button: menu.Button, Sections: []whatsapp.Section{{}}}
+	for _, r := range menu.Rows {
+		l.Sections[0].Rows = append(l.Sections[0].Rows, whatsapp.Row{ID: r.ID, Title: r.Title, Description: r.Description})
+	}
+	return whatsapp.Message{List: l}
+}
 
 // sayWire is what a say step sends beside or around its text: media, buttons, a list, or nothing.
 func sayWire(s *rules.Step, text, language string, env *rules.Env, bound map[string]punchcard.Ref) (whatsapp.Message, error) {
