@@ -215,3 +215,70 @@ func TestGuesses(t *testing.T) {
 		require.Equal(t, map[string]int{"unknown_code": 7, "code_guessing": 1, "velocity_device": 1, "customer_mismatch": 1}, reasons)
 	})
 }
+
+// Two hundred at once want the last forty codes of a pool, half of them for one customer, each of a hundred wishes asked for twice: forty get one, each another, and
+// the rest are told that there are none.
+func TestPoolTogether(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, fresh func(*testing.T) *store.Store) {
+		b := setup(t, fresh(t), till(t, ""))
+		const wishes, stock = 100, 40
+		customers := make([]string, wishes)
+		require.NoError(t, b.Store.Update(b.ctx, func(tx *store.Tx) error {
+			codes := make([]string, stock-3) // with those that are there
+			for i := range codes {
+				codes[i] = fmt.Sprintf("LAST%02d", i)
+			}
+			if _, err := tx.PoolCodes("free-coffee", codes); err != nil {
+				return err
+			}
+			for i := range customers {
+				if i%2 == 1 {
+					customers[i] = customers[0]
+					continue
+				}
+				c, err := tx.Enroll([]punchcard.Identity{{Kind: punchcard.IdentityExternal, Value: fmt.Sprint(i)}}, punchcard.Customer{})
+				if err != nil {
+					return err
+				}
+				customers[i] = c.ID
+			}
+			return nil
+		}))
+		var mu sync.Mutex
+		grants := map[string]string{} // by the request
+		none := map[string]bool{}
+		var wg sync.WaitGroup
+		for i := range 2 * wishes {
+			wg.Go(func() {
+				request := fmt.Sprint("r", i%wishes)
+				g, err := b.Dispatch.GiveReward(b.ctx, dispatch.Given{Customer: customers[i%wishes], Reward: "free-coffee", By: "Mia", Note: "A test", Request: request})
+				mu.Lock()
+				defer mu.Unlock()
+				switch {
+				case punchcard.ReasonOf(err) == "out_of_codes":
+					none[request] = true
+				case err != nil:
+					t.Error(err)
+				case grants[request] != "" && grants[request] != g.ID:
+					t.Errorf("%s was given %s and %s", request, grants[request], g.ID)
+				default:
+					grants[request] = g.ID
+				}
+			})
+		}
+		wg.Wait()
+		require.Len(t, grants, stock)
+		codes := map[string]bool{}
+		for request, id := range grants {
+			require.False(t, none[request], "a request is answered the same")
+			code, err := b.Store.View(b.ctx).CodeOf(id)
+			require.NoError(t, err)
+			codes[code] = true
+		}
+		require.Len(t, codes, stock, "each another")
+		free, err := b.Store.View(b.ctx).FreeCodes("free-coffee")
+		require.NoError(t, err)
+		require.Zero(t, free)
+	})
+}
