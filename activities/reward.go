@@ -129,11 +129,10 @@ func (a *Activities) Redeem(ctx context.Context, in Input) (rules.Result, error)
 			return nil, "", err
 		}
 		if refused != "" {
-			redemption.Status, redemption.Reason, redemption.EndedAt = punchcard.RedemptionRefused, refused, &p.Tx.Now
-		} else {
-			redemption.Status, redemption.GrantID = punchcard.RedemptionHeld, grant.ID
+			return nil, refused, p.Tx.RefuseRedemption(redemption, refused)
 		}
-		return &grant, refused, p.Tx.SaveRedemption(redemption)
+		redemption.Status, redemption.GrantID = punchcard.RedemptionHeld, grant.ID
+		return &grant, "", p.Tx.SaveRedemption(redemption)
 	})
 }
 

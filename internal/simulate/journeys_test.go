@@ -316,10 +316,15 @@ func TestRedemption(t *testing.T) {
 			t.Parallel()
 			b := setup(t, fresh(t), coffee())
 			b.join(anna)
+			require.NoError(t, b.Store.Update(b.ctx, func(tx *store.Tx) error {
+				return tx.AddHook(&punchcard.Hook{ID: punchcard.NewID(punchcard.PrefixHook), URL: "https://shop.example", Secret: "whsec_c2VjcmV0"})
+			}))
 			_, err := b.Dispatch.RequestRedemption(b.ctx, b.customer(anna).ID, "free-coffee", "")
 			require.NoError(t, err)
 			require.NoError(t, b.Settle(b.ctx))
 			require.Equal(t, []string{"redemption_refused"}, b.messages(anna))
+			told, _ := b.hooksHeard(anna)
+			require.Equal(t, []string{"redemption.requested", "redemption.refused not_enough_points"}, told)
 			require.Contains(t, b.wa.sent[2].Template.Body, "you do not have enough points yet")
 		})
 		t.Run("by the menu", func(t *testing.T) {

@@ -235,11 +235,17 @@ func (tx *Tx) EndRedemption(id, customer string, status punchcard.RedemptionStat
 	if err != nil || r == nil {
 		return err
 	}
-	data := punchcard.RedemptionTold{Type: punchcard.HookRedemptionReleased, RedemptionID: r.ID, Reward: r.Reward, Reason: reason}
 	if status == punchcard.RedemptionRefused {
-		data.Type = punchcard.HookRedemptionRefused
+		return tx.RefuseRedemption(r, reason)
 	}
-	tx.Tell(customer, data)
+	tx.Tell(customer, punchcard.RedemptionTold{Type: punchcard.HookRedemptionReleased, RedemptionID: r.ID, Reward: r.Reward, Reason: reason})
 	r.Status, r.Reason, r.EndedAt = status, reason, &tx.Now
-	return tx.db.Save(r).Error
+	return tx.SaveRedemption(r)
+}
+
+// RefuseRedemption ends a redemption because a rule says no. The customer is locked.
+func (tx *Tx) RefuseRedemption(r *punchcard.Redemption, reason string) error {
+	tx.Tell(r.CustomerID, punchcard.RedemptionTold{Type: punchcard.HookRedemptionRefused, RedemptionID: r.ID, Reward: r.Reward, Reason: reason})
+	r.Status, r.Reason, r.EndedAt = punchcard.RedemptionRefused, reason, &tx.Now
+	return tx.SaveRedemption(r)
 }
