@@ -50,7 +50,10 @@ func (d *Dispatcher) GiveReward(ctx context.Context, given Given) (*punchcard.Gr
 			Wish:  fence.Wish{Tx: tx, Reward: reward, Customer: c, Env: fence.Scene{Tx: tx, Program: policy.Program, Customer: c}.Env},
 			Grant: grant, Version: policy.Version, Policy: policy.Program,
 		})
-		return err
+		if err != nil || refused == "" {
+			return err
+		}
+		return tx.AddRefusal(punchcard.Refusal{CustomerID: c.ID, Reward: reward.Name, Action: punchcard.RefusedGive, Reason: refused})
 	})
 	if err != nil {
 		return nil, err
@@ -86,8 +89,10 @@ func (d *Dispatcher) fetchCode(ctx context.Context, g *punchcard.Grant) error {
 		if _, err := tx.LockCustomer(g.CustomerID); err != nil {
 			return err
 		}
-		refused, err = fence.SettleCode(tx, g, issued, failed)
-		return err
+		if refused, err = fence.SettleCode(tx, g, issued, failed); err != nil || refused == "" {
+			return err
+		}
+		return tx.AddRefusal(punchcard.Refusal{CustomerID: g.CustomerID, Reward: g.Reward, GrantID: g.ID, Action: punchcard.RefusedGive, Reason: refused})
 	})
 	if err != nil || refused == "" {
 		return err

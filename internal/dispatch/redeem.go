@@ -84,7 +84,12 @@ func (r *routing) wishOver() (bool, error) {
 		return false, err
 	}
 	if wish.EndedAt == nil && len(r.policy.Entering(r.event.Name)) == 0 {
-		return true, r.tx.EndRedemption(wish.ID, wish.CustomerID, punchcard.RedemptionRefused, reasonNoJourney)
+		if err := r.tx.EndRedemption(wish.ID, wish.CustomerID, punchcard.RedemptionRefused, reasonNoJourney); err != nil {
+			return true, err
+		}
+		return true, r.tx.AddRefusal(punchcard.Refusal{
+			CustomerID: wish.CustomerID, Reward: wish.Reward, Action: punchcard.RefusedRedeem, Reason: reasonNoJourney,
+		})
 	}
 	return wish.EndedAt != nil, nil
 }

@@ -15,6 +15,7 @@ import (
 	"punchcard/internal/dispatch"
 	"punchcard/internal/fence"
 	"punchcard/internal/store"
+	"punchcard/rules"
 )
 
 // catalog is the coffee program with a catalog of the test's own, and the journey that redeems.
@@ -237,5 +238,35 @@ rewards:
 		require.Equal(t, "given", b.give(anna, "free-coffee"))
 		require.Equal(t, "codes_low free-coffee critical empty", alert())
 		require.Equal(t, "out_of_codes", b.give(anna, "free-coffee"))
+	})
+}
+
+// Each no is kept for review: also to somebody of the team who gives by hand, and to a wish that no journey takes up any more.
+func TestEachRefusalIsKept(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, fresh func(*testing.T) *store.Store) {
+		b := setup(t, fresh(t), coffee())
+		b.join(anna)
+		b.earn(anna, 400)
+		id := b.customer(anna).ID
+		_, err := b.Dispatch.GiveReward(b.ctx, dispatch.Given{Customer: id, Reward: "welcome-10", By: "maria", Note: "a second one"})
+		require.Equal(t, "per_customer", punchcard.ReasonOf(err))
+
+		_, err = b.Dispatch.RequestRedemption(b.ctx, id, "free-coffee", "")
+		require.NoError(t, err)
+		program := coffee()
+		delete(program, "journeys/redemption.yaml")
+		p, problems := rules.Load(program)
+		require.Empty(t, problems.Errors())
+		_, _, err = b.Fence.Catalog.Publish(b.ctx, p)
+		require.NoError(t, err)
+		require.NoError(t, b.Settle(b.ctx))
+
+		kept, err := b.Store.View(b.ctx).Refusals("", id, "", 10)
+		require.NoError(t, err)
+		require.Len(t, kept, 2)
+		require.Equal(t, [...]string{"free-coffee", "redeem", "no_journey"}, [...]string{kept[0].Reward, string(kept[0].Action), kept[0].Reason})
+		require.Equal(t, [...]string{"welcome-10", "give", "per_customer"}, [...]string{kept[1].Reward, string(kept[1].Action), kept[1].Reason})
+		require.Equal(t, int64(400), b.points(anna).Available)
 	})
 }
