@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"gorm.io/gorm/clause"
-
 	"punchcard"
 )
 
@@ -145,85 +143,4 @@ func (tx *Tx) NextExpiry() (*time.Time, error) {
 		return nil, err
 	}
 	return g.ExpiresAt, nil
-}
-
-// OpenRedemptions lists a customer's redemptions that have not ended, newest first.
-func (tx *Tx) OpenRedemptions(customer string, limit int) ([]punchcard.Redemption, error) {
-	return list[punchcard.Redemption](tx.db.Where("customer_id = ? AND ended_at IS NULL", customer).Order("id DESC").Limit(limit))
-}
-
-// Redemptions lists redemptions, newest first, before the one with that id (empty: from the newest), of one status and one customer
-// (empty: of all).
-func (tx *Tx) Redemptions(status punchcard.RedemptionStatus, customer, before string, limit int) ([]punchcard.Redemption, error) {
-	q := tx.db
-	if status != "" {
-		q = q.Where("status = ?", status)
-	}
-	if customer != "" {
-		q = q.Where("customer_id = ?", customer)
-	}
-	if before != "" {
-		q = q.Where("id < ?", before)
-	}
-	return list[punchcard.Redemption](q.Order("id DESC").Limit(limit))
-}
-
-// AddRefusal keeps that a rule said no.
-func (tx *Tx) AddRefusal(r punchcard.Refusal) error {
-	r.ID, r.At = punchcard.NewID(punchcard.PrefixRefusal), tx.Now
-	return tx.db.Create(&r).Error
-}
-
-// Refusals lists refusals, newest first, before the one with that id (empty: from the newest), with one reason and of one customer
-// (empty: of all).
-func (tx *Tx) Refusals(reason, customer, before string, limit int) ([]punchcard.Refusal, error) {
-	q := tx.db
-	if reason != "" {
-		q = q.Where("reason = ?", reason)
-	}
-	if customer != "" {
-		q = q.Where("customer_id = ?", customer)
-	}
-	if before != "" {
-		q = q.Where("id < ?", before)
-	}
-	return list[punchcard.Refusal](q.Order("id DESC").Limit(limit))
-}
-
-// CodeGuesser is who asks for codes, and how many unknown ones it has asked for since its window began.
-type CodeGuesser struct {
-	Name   string `gorm:"primaryKey"`
-	Since  time.Time
-	Misses int64
-}
-
-// LockGuesser reads and locks who asks for codes. One whose window is over begins anew. Several are locked in the order of their names.
-func (tx *Tx) LockGuesser(name string, window time.Duration) (*CodeGuesser, error) {
-	g, err := one[CodeGuesser](tx.db.Clauses(lock).Where("name = ?", name))
-	if err != nil {
-		return nil, err
-	}
-	if g == nil {
-		if err := tx.db.Clauses(clause.OnConflict{DoNothing: true}).Create(&CodeGuesser{Name: name, Since: tx.Now}).Error; err != nil {
-			return nil, err
-		}
-		if g, err = one[CodeGuesser](tx.db.Clauses(lock).Where("name = ?", name)); err != nil {
-			return nil, err
-		}
-		if g == nil {
-			return nil, fmt.Errorf("who asks for codes is gone: %w", ErrTryAgain)
-		}
-	}
-	if !g.Since.Add(window).After(tx.Now) {
-		g.Since, g.Misses = tx.Now, 0
-	}
-	return g, nil
-}
-
-// SaveGuesser writes who asks for codes, and is locked.
-func (tx *Tx) SaveGuesser(g *CodeGuesser) error { return tx.db.Save(g).Error }
-
-// PruneGuessers forgets those whose window began before a moment.
-func (tx *Tx) PruneGuessers(before time.Time) error {
-	return tx.db.Where("since < ?", before).Delete(&CodeGuesser{}).Error
 }
