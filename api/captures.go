@@ -43,7 +43,7 @@ var aboutRefusals = options{
 type captureInput struct {
 	Body struct {
 		Code     string      `json:"code" doc:"As the customer shows it; case, spaces and hyphens do not matter"`
-		Amount   float64     `json:"amount,omitempty" doc:"How much of a value that may be used in parts; all that is left when it is not said"`
+		Amount   float64     `json:"amount,omitempty" exclusiveMinimum:"0" doc:"How much of a value that may be used in parts; all that is left when it is not said"`
 		Device   string      `json:"device,omitempty" maxLength:"200" doc:"The till's own name for itself"`
 		Order    string      `json:"order,omitempty" maxLength:"200" doc:"What it is used for: a receipt's number"`
 		Customer customerRef `json:"customer,omitempty" doc:"Who uses it, if the till knows: another's code is refused"`

@@ -81,6 +81,7 @@ func TestCaptureParts(t *testing.T) {
 	}{
 		"more than is left":       {`{"code": "CARD1234", "amount": 15.501}`, http.StatusConflict, "amount_too_large", "amount"},
 		"below zero":              {`{"code": "CARD1234", "amount": -1}`, http.StatusUnprocessableEntity, nil, "amount"},
+		"nothing":                 {`{"code": "CARD1234", "amount": 0}`, http.StatusUnprocessableEntity, nil, "amount"},
 		"too fine":                {`{"code": "CARD1234", "amount": 0.0001}`, http.StatusUnprocessableEntity, nil, "amount"},
 		"more than money":         {`{"code": "CARD1234", "amount": 1e300}`, http.StatusUnprocessableEntity, nil, "amount"},
 		"a word":                  {`{"code": "CARD1234", "amount": "4"}`, http.StatusUnprocessableEntity, nil, "amount"},
