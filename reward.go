@@ -42,6 +42,9 @@ const ReasonExpired = "expired"
 // ReasonCancelled is why one ended that the customer, or somebody in their name, gave up.
 const ReasonCancelled = "cancelled"
 
+// ReasonNoJourney is why a wish is refused that no run takes up.
+const ReasonNoJourney = "no_journey"
+
 // GrantStatus says how a grant stands.
 type GrantStatus string
 

@@ -50,10 +50,13 @@ func (r *routing) match() error {
 			return err
 		}
 		if woken {
-			touched[place{run.Journey, run.Key}] = true
+			touched[place{run.Journey, run.Key}], r.served = true, true
 		}
 	}
-	return r.start(touched, open)
+	if err := r.start(touched, open); err != nil || r.served {
+		return err
+	}
+	return r.tx.NotServed(r.customer.ID, r.event.Name, r.event.Properties)
 }
 
 // leave ends a run if one of its leave conditions holds.
@@ -200,6 +203,7 @@ func (r *routing) enter(j *rules.Journey, at place, live *punchcard.Run) error {
 				return err
 			}
 		case rules.RunningAfter:
+			r.served = true
 			return r.tx.KeepWaiting(&punchcard.WaitingEntry{
 				Journey: at.journey, CustomerID: r.customer.ID, Key: at.key, EventID: r.event.ID, EntryEvent: r.event.Name,
 				Entry: r.event.Properties,
@@ -218,10 +222,11 @@ func (r *routing) enter(j *rules.Journey, at place, live *punchcard.Run) error {
 			return nil
 		}
 	}
-	_, err = fence.Begin(r.tx, r.policy.Program, j, r.customer, &punchcard.Run{
+	run, err := fence.Begin(r.tx, r.policy.Program, j, r.customer, &punchcard.Run{
 		Version: r.policy.Version, Key: at.key, EventID: r.event.ID, Entry: r.event.Properties, EntryEvent: r.event.Name,
 		Depth: r.event.Depth,
 	})
+	r.served = r.served || run != nil
 	return err
 }
 
@@ -274,7 +279,7 @@ func (r *routing) successor() error {
 	}
 	j := r.policy.Journeys[journey]
 	if j == nil || stopped {
-		return r.tx.TakeWaiting(waiting) // nobody enters it any more
+		return r.tx.DropWaiting(waiting, r.customer.ID) // nobody enters it any more
 	}
 	run, err := fence.Begin(r.tx, r.policy.Program, j, r.customer, &punchcard.Run{
 		Version: r.policy.Version, Key: key, EventID: waiting.EventID, Entry: waiting.Entry, EntryEvent: waiting.EntryEvent,

@@ -73,7 +73,7 @@ func (r *routing) chose(reward string) error {
 	return err
 }
 
-// wishOver tells whether the event asks for a reward by a redemption that has ended meanwhile, or that no journey takes up, which ends it.
+// wishOver tells whether the event asks for a reward by a redemption that has ended meanwhile.
 func (r *routing) wishOver() (bool, error) {
 	if r.event.Name != punchcard.EventRedemptionRequested {
 		return false, nil
@@ -83,19 +83,8 @@ func (r *routing) wishOver() (bool, error) {
 	if err != nil || wish == nil {
 		return false, err
 	}
-	if wish.EndedAt == nil && len(r.policy.Entering(r.event.Name)) == 0 {
-		if err := r.tx.EndRedemption(wish.ID, wish.CustomerID, punchcard.RedemptionRefused, reasonNoJourney); err != nil {
-			return true, err
-		}
-		return true, r.tx.AddRefusal(punchcard.Refusal{
-			CustomerID: wish.CustomerID, Reward: wish.Reward, Action: punchcard.RefusedRedeem, Reason: reasonNoJourney,
-		})
-	}
 	return wish.EndedAt != nil, nil
 }
-
-// reasonNoJourney is why a wish is refused that nothing in the program serves.
-const reasonNoJourney = "no_journey"
 
 // redeemable refuses a reward that cannot be had for points.
 func redeemable(p *rules.Program, name string) error {
@@ -134,7 +123,7 @@ func (d *Dispatcher) RequestRedemption(ctx context.Context, customer, reward, re
 		return nil, err
 	}
 	if len(policy.Entering(punchcard.EventRedemptionRequested)) == 0 {
-		return nil, punchcard.Errorf(punchcard.CodeConflict, "no journey of the program enters on %s", punchcard.EventRedemptionRequested).Because(reasonNoJourney)
+		return nil, punchcard.Errorf(punchcard.CodeConflict, "no journey of the program enters on %s", punchcard.EventRedemptionRequested).Because(punchcard.ReasonNoJourney)
 	}
 	var redemption *punchcard.Redemption
 	err = d.store.Update(ctx, func(tx *store.Tx) error {

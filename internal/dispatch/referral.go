@@ -168,11 +168,16 @@ func (r *routing) tooMuch(ref *punchcard.Referral) (string, error) {
 
 // uncount takes back the referral that an event made count, once that is undone as a whole.
 func (r *routing) uncount(event string) error {
-	ref, err := r.tx.CompletedBy(event)
+	ref, err := r.tx.CompletedBy(r.customer.ID, event)
 	if err != nil || ref == nil {
 		return err
 	}
-	ref.Status, ref.EndedAt = punchcard.ReferralReversed, &r.tx.Now
+	if ref.Status == punchcard.ReferralCompleted {
+		ref.Status = punchcard.ReferralReversed
+	} else {
+		ref.EventID = "" // a merge has refused it, and it stays so; what it earned goes now
+	}
+	ref.EndedAt = &r.tx.Now
 	if err := r.tx.SaveReferral(ref); err != nil {
 		return err
 	}

@@ -29,28 +29,48 @@ func (r *routing) origin(sums map[string]float64) error {
 		if err != nil {
 			return err
 		}
-		for i := range waiting {
-			undoing, err := r.tx.Event(waiting[i].EventID)
-			if err != nil {
-				return err
-			}
-			if undoing == nil {
+		if err := r.undoWaiting(waiting); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// undoWaiting has reversals do what they waited to do.
+func (r *routing) undoWaiting(waiting []punchcard.PointsReversal) error {
+	for i := range waiting {
+		undoing, err := r.tx.Event(waiting[i].EventID)
+		if err != nil {
+			return err
+		}
+		if undoing == nil {
+			continue
+		}
+		for _, rule := range r.policy.Reverse {
+			if rule.On != undoing.Name || rule.Of != waiting[i].Event || rule.Match != waiting[i].Property {
 				continue
 			}
-			for _, rule := range r.policy.Reverse {
-				if rule.On != undoing.Name || rule.Of != waiting[i].Event || rule.Match != waiting[i].Property {
-					continue
-				}
-				if err := r.undo(rule, undoing, &waiting[i]); err != nil {
-					return err
-				}
-				if err := r.tx.SaveReversal(&waiting[i]); err != nil {
-					return err
-				}
+			if err := r.undo(rule, undoing, &waiting[i]); err != nil {
+				return err
+			}
+			if err := r.tx.SaveReversal(&waiting[i]); err != nil {
+				return err
 			}
 		}
 	}
 	return nil
+}
+
+// merged undoes what one of two customers did and the other undid, now that they are one.
+func (r *routing) merged() error {
+	if r.event.Name != punchcard.EventCustomerMerged {
+		return nil
+	}
+	waiting, err := r.tx.MetReversals(r.customer.ID)
+	if err != nil {
+		return err
+	}
+	return r.undoWaiting(waiting)
 }
 
 // reverse undoes what the event undoes. What has not come yet is undone when it comes.

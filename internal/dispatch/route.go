@@ -23,6 +23,7 @@ type routing struct {
 	policy   fence.Published
 	customer *punchcard.Customer
 	event    *punchcard.Event
+	served   bool // a run takes the event up: it began by it, waits to begin, or was woken
 	silent   bool // the customer says the same again and again, and gets no replies: see listen
 
 	// known is what was read of the customer after the event was accounted for, by the program that reads it.
@@ -57,6 +58,9 @@ func (r *routing) route() error {
 		}
 	}
 	if err := r.attribute(); err != nil {
+		return err
+	}
+	if err := r.merged(); err != nil {
 		return err
 	}
 	if err := r.account(); err != nil {
@@ -120,13 +124,15 @@ func (r *routing) account() error {
 		if err := r.tx.Count(r.event, sums); err != nil {
 			return err
 		}
-		for i, rule := range r.policy.Earn {
+		index := 0
+		for _, rule := range r.policy.Earn {
 			if rule.On != r.event.Name {
 				continue
 			}
-			if err := r.earn(i, rule); err != nil {
+			if err := r.earn(index, rule); err != nil {
 				return err
 			}
+			index++
 		}
 		if err := r.origin(sums); err != nil {
 			return err
@@ -149,7 +155,7 @@ func (r *routing) earn(index int, rule rules.Earn) error {
 	if err != nil || points <= 0 {
 		return r.failed(err, "earn")
 	}
-	// A rule is known by its event and its place among that event's rules.
+	// A rule is known by its event and its place among that event's rules: what is published of other events gives nobody their turns back.
 	name := fmt.Sprintf("%s#%d", rule.On, index)
 	if rule.AtMost > 0 {
 		n, err := r.tx.Earnings(r.customer.ID, name, r.tx.Now.Add(-rule.Within))

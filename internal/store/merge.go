@@ -259,16 +259,19 @@ func (tx *Tx) mergeWaiting(into, from string) error {
 		if err != nil {
 			return err
 		}
-		if err := tx.TakeWaiting(&w); err != nil {
-			return err
-		}
 		if have != nil && !w.At.After(have.At) {
+			if err := tx.DropWaiting(&w, into); err != nil {
+				return err
+			}
 			continue
 		}
 		if have != nil {
-			if err := tx.TakeWaiting(have); err != nil {
+			if err := tx.DropWaiting(have, into); err != nil {
 				return err
 			}
+		}
+		if err := tx.TakeWaiting(&w); err != nil {
+			return err
 		}
 		w.CustomerID = into
 		if err := tx.db.Create(&w).Error; err != nil {

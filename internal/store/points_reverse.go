@@ -112,6 +112,14 @@ func (tx *Tx) WaitingReversals(customer, event, property, value string) ([]punch
 		customer, event, property, value).Order("at, event_id"))
 }
 
+// MetReversals are the reversals of a customer that wait though what they undo is there: the two came for two customers, who are one
+// now. They are in the order in which they came.
+func (tx *Tx) MetReversals(customer string) ([]punchcard.PointsReversal, error) {
+	return list[punchcard.PointsReversal](tx.db.Where(`customer_id = ? AND origin_id = '' AND EXISTS (SELECT 1 FROM points_origins o
+		WHERE o.customer_id = points_reversals.customer_id AND o.event = points_reversals.event AND o.property = points_reversals.property
+		AND o.value = points_reversals.value)`, customer).Order("at, event_id"))
+}
+
 // SaveReversal writes what a reversal came to.
 func (tx *Tx) SaveReversal(r *punchcard.PointsReversal) error { return tx.db.Save(r).Error }
 

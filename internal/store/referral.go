@@ -62,9 +62,10 @@ func (tx *Tx) ReferralOf(friend string) (*punchcard.Referral, error) {
 	return one[punchcard.Referral](tx.db.Where("friend_id = ? AND status <> 'refused'", friend))
 }
 
-// CompletedBy is the referral that an event made count, or nil.
-func (tx *Tx) CompletedBy(event string) (*punchcard.Referral, error) {
-	return one[punchcard.Referral](tx.db.Where("event_id = ? AND status = 'completed'", event))
+// CompletedBy is the referral that a friend's event made count, or nil. It may be one that a merge has refused since: what it earned
+// stays then, until the event is undone.
+func (tx *Tx) CompletedBy(friend, event string) (*punchcard.Referral, error) {
+	return one[punchcard.Referral](tx.db.Where("friend_id = ? AND event_id = ? AND status IN ('completed', 'refused')", friend, event))
 }
 
 // CountReferrals counts a customer's friends by how that stands.
@@ -81,9 +82,10 @@ func (tx *Tx) CountReferrals(referrer string) (map[punchcard.ReferralStatus]int6
 	return counts, err
 }
 
-// CompletedSince counts a customer's friends who came to count since a moment.
+// CompletedSince counts a customer's friends who came to count since a moment. One whom a merge has refused since keeps the place: what
+// they earned stays.
 func (tx *Tx) CompletedSince(referrer string, since time.Time) (int64, error) {
-	return count[punchcard.Referral](tx.db.Where("referrer_id = ? AND status = 'completed' AND completed_at > ?", referrer, since))
+	return count[punchcard.Referral](tx.db.Where("referrer_id = ? AND status IN ('completed', 'refused') AND completed_at > ?", referrer, since))
 }
 
 // RefusedSince counts the refusals of a friend since a moment.

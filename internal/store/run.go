@@ -140,6 +140,15 @@ func (tx *Tx) Story(run string) ([]punchcard.RunStep, error) {
 
 // KeepWaiting stores an entry that starts when the live run of its key ends. A later one takes the place of an earlier.
 func (tx *Tx) KeepWaiting(e *punchcard.WaitingEntry) error {
+	earlier, err := tx.Waiting(e.Journey, e.CustomerID, e.Key)
+	if err != nil {
+		return err
+	}
+	if earlier != nil {
+		if err := tx.NotServed(e.CustomerID, earlier.EntryEvent, earlier.Entry); err != nil {
+			return err
+		}
+	}
 	e.At = tx.Now
 	return tx.db.Clauses(clause.OnConflict{UpdateAll: true}).Create(e).Error
 }
@@ -151,6 +160,33 @@ func (tx *Tx) Waiting(journey, customer, key string) (*punchcard.WaitingEntry, e
 
 // TakeWaiting removes the entry that waited.
 func (tx *Tx) TakeWaiting(e *punchcard.WaitingEntry) error { return tx.db.Delete(e).Error }
+
+// DropWaiting removes an entry that waited in vain, of who is that customer now.
+func (tx *Tx) DropWaiting(e *punchcard.WaitingEntry, customer string) error {
+	if err := tx.TakeWaiting(e); err != nil {
+		return err
+	}
+	return tx.NotServed(customer, e.EntryEvent, e.Entry)
+}
+
+// NotServed refuses the wish that an event asks for and that no run takes up: no way in held, the journey takes no runs, or one is live in
+// its place. The customer is locked.
+func (tx *Tx) NotServed(customer, event string, properties map[string]any) error {
+	if event != punchcard.EventRedemptionRequested {
+		return nil
+	}
+	id, _ := properties["redemption_id"].(string)
+	wish, err := tx.Redemption(id)
+	if err != nil || wish == nil || wish.EndedAt != nil {
+		return err
+	}
+	if err := tx.EndRedemption(wish.ID, customer, punchcard.RedemptionRefused, punchcard.ReasonNoJourney); err != nil {
+		return err
+	}
+	return tx.AddRefusal(punchcard.Refusal{
+		CustomerID: customer, Reward: wish.Reward, Action: punchcard.RefusedRedeem, Reason: punchcard.ReasonNoJourney,
+	})
+}
 
 // Delivery is something Temporal is still to be told: a run's start, or a signal.
 type Delivery struct {
