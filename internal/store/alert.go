@@ -17,7 +17,7 @@ type alerting struct {
 
 // RaiseAlert says that a person is to look at something: it opens an alert, or counts the one of its kind and subject that is
 // open. detail is a code, and holds nothing of a customer. The alert is written, and its lock taken, when all else of the transaction is
-// done; see alert. What is opened is logged when the transaction is committed: see LogAlerts.
+// done; see alert. What is opened is logged when the transaction is committed: see LogAlerts. The error is nil, always: a caller ends by it.
 func (tx *Tx) RaiseAlert(kind punchcard.AlertKind, subject string, severity punchcard.Severity, detail string) error {
 	a := punchcard.Alert{
 		ID: punchcard.NewID(punchcard.PrefixAlert), Kind: kind, Subject: subject, Severity: severity, Detail: detail, Count: 1,
