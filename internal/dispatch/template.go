@@ -30,15 +30,16 @@ func (d *Dispatcher) takeTemplate(ctx context.Context, u *whatsapp.TemplateUpdat
 		var alert func() error
 		switch u.Kind {
 		case whatsapp.TemplateStatus:
-			if t.ToldAt != nil && !u.At.IsZero() && u.At.Before(*t.ToldAt) {
+			told := toldAt(u.At)
+			if t.ToldAt != nil && told != nil && told.Before(*t.ToldAt) {
 				return nil // what is newer was told already
 			}
 			if !setStatus(tx, t, u.Event, u.Reason) {
 				d.log.WarnContext(ctx, "a template has a status that is not known here", "template", name, "status", u.Event)
 				return nil
 			}
-			if !u.At.IsZero() {
-				t.ToldAt = &u.At
+			if told != nil {
+				t.ToldAt = told
 			}
 			d.pause(t, u.Text)
 			alert = func() error { return tx.TemplateAlert(t) }

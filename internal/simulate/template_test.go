@@ -285,3 +285,22 @@ steps:
 		}, got.Buttons)
 	})
 }
+
+// A time that lies in the future counts as now: what is said after it is not taken for older.
+func TestTemplateToldInTheFuture(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, fresh func(*testing.T) *store.Store) {
+		b := setup(t, fresh(t), coffee())
+		reminder := b.mirror("cart_reminder", punchcard.TemplateApproved)
+		about := func(event string) map[string]any {
+			return map[string]any{
+				"event": event, "reason": "NONE", "message_template_name": reminder.WireName(), "message_template_language": "en", "message_template_id": 77,
+			}
+		}
+		b.told(20*365*24*3600, templateStatus, about("APPROVED"))
+		b.told(int(time.Now().Unix())-1749416383+60, templateStatus, about("PAUSED"))
+		now, err := b.Store.View(b.ctx).WhatsAppTemplate(reminder.WireName(), "en")
+		require.NoError(t, err)
+		require.Equal(t, punchcard.TemplatePaused, now.Status)
+	})
+}
