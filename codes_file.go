@@ -2,6 +2,7 @@ package punchcard
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,7 +26,28 @@ type CodeFile struct {
 func NewCodeFile(r io.Reader, ndjson bool) *CodeFile {
 	f := &CodeFile{lines: bufio.NewScanner(r), ndjson: ndjson}
 	f.lines.Buffer(make([]byte, maxCodeLine), maxCodeLine)
+	f.lines.Split(lineEnd)
 	return f
+}
+
+// lineEnd splits at a line feed, a carriage return, or both: with some programs' lines end in a carriage return alone, and three codes would be
+// taken for a long one.
+func lineEnd(data []byte, atEOF bool) (advance int, token []byte, err error) {
+	i := bytes.IndexAny(data, "\r\n")
+	switch {
+	case i < 0 && atEOF && len(data) > 0:
+		return len(data), data, nil
+	case i < 0:
+		return 0, nil, nil
+	case data[i] == '\n' || i+1 < len(data) && data[i+1] != '\n':
+		return i + 1, data[:i], nil
+	case i+1 < len(data):
+		return i + 2, data[:i], nil
+	case atEOF:
+		return i + 1, data[:i], nil
+	default:
+		return 0, nil, nil // what follows says whether it is one end or two
+	}
 }
 
 // BrokenFileError is that a file of codes could not be read to its end.
