@@ -79,12 +79,13 @@ var ErrPrivate = errors.New("the address is private")
 
 // reserved are address blocks that no public service lives in, beside those that netip knows by name: this network, carriers'
 // and cloud providers' own, benchmarks, the future, and the IPv6 forms that embed an IPv4 address. Source: the IANA registries of
-// special-purpose addresses; 168.63.129.16 is Azure's.
+// special-purpose addresses; 168.63.129.16 is Azure's, and fec0::/10 is what RFC 3879 took back and some networks still have.
 var reserved = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
 	netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("240.0.0.0/4"), netip.MustParsePrefix("168.63.129.16/32"),
 	netip.MustParsePrefix("::/96"), netip.MustParsePrefix("64:ff9b::/96"), netip.MustParsePrefix("64:ff9b:1::/48"),
-	netip.MustParsePrefix("2002::/16"),
+	netip.MustParsePrefix("2002::/16"), netip.MustParsePrefix("2001::/32"), netip.MustParsePrefix("::ffff:0:0:0/96"), netip.MustParsePrefix("192.88.99.0/24"),
+	netip.MustParsePrefix("fec0::/10"),
 }
 
 // public tells whether an address is one that anybody may reach.

@@ -81,6 +81,7 @@ func TestPublic(t *testing.T) {
 		"100.100.100.200": false, "192.0.0.192": false, "198.18.0.1": false, "240.0.0.1": false, "255.255.255.255": false,
 		"168.63.129.16": false, "224.0.0.1": false, "::1": false, "::": false, "fe80::1": false, "fc00::1": false,
 		"::ffff:127.0.0.1": false, "::127.0.0.1": false, "64:ff9b::7f00:1": false, "2002:7f00:1::": false,
+		"fec0::1": false, "::ffff:0:127.0.0.1": false, "2001:0:a00:1::": false, "192.88.99.1": false, "2001:4860:4860::8888": true,
 	} {
 		require.Equal(t, want, public(netip.MustParseAddr(address)), address)
 	}
