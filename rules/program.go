@@ -197,11 +197,14 @@ func (m Milestone) In(env *Env, earned func(within time.Duration) (int64, error)
 	return &in, nil
 }
 
+// mostReached bounds a number that is watched to what can be counted.
+const mostReached = 9e18
+
 // Nth is how often the milestone has been reached at a value.
 func (m Milestone) Nth(value float64) int64 {
 	switch {
 	case m.Every > 0:
-		return max(int64(value)/m.Every, 0)
+		return int64(max(0, min(value, mostReached))) / m.Every
 	case value >= float64(m.At):
 		return 1
 	default:

@@ -29,6 +29,10 @@ func milestones(tx *store.Tx, p *rules.Program, env *rules.Env) (map[string]floa
 	return values, nil
 }
 
+// maxReached is how often one event reaches a milestone at most, the last times of all: an order whose total is in cents, or has some noughts
+// too many, is not to keep its customer waiting for a million rewards.
+const maxReached = 100
+
 // crossed raises milestone.reached for each milestone that lies between before and after and was never reached before. A refund
 // can take a customer back below one; reaching it again raises nothing, for it was rewarded.
 func crossed(tx *store.Tx, p *rules.Program, customer string, before, after map[string]float64, depth int) error {
@@ -45,7 +49,7 @@ func crossed(tx *store.Tx, p *rules.Program, customer string, before, after map[
 				return err
 			}
 		}
-		for nth := from + 1; nth <= to; nth++ {
+		for nth := max(from, to-maxReached) + 1; nth <= to; nth++ {
 			first, err := tx.ReachMilestone(customer, m.Name, nth)
 			if err != nil {
 				return err
