@@ -148,7 +148,7 @@ func TestMilestoneOfAHugeNumber(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, fresh func(*testing.T) *store.Store) {
 		program := replaced(t, string(coffee()["program.yaml"].Data), "milestones:", "milestones:\n  - {name: each-point, of: points.earned, every: 1}\n"+
-			"  - {name: beyond, of: points.earned * 10000000000000, every: 1}\n  - {name: far-beyond, of: 1e300 * points.earned, every: 1}")
+			"  - {name: beyond, of: 1e300 * points.earned, every: 1}")
 		b := setup(t, fresh(t), with(map[string]string{
 			"program.yaml":            program,
 			"journeys/milestone.yaml": "journey: milestone\ntopic: rewards\nenter: [{on: milestone.reached, where: event.milestone == \"none\"}]\nsteps: [{send: milestone_thanks}]\n",
@@ -158,7 +158,7 @@ func TestMilestoneOfAHugeNumber(t *testing.T) {
 		b.order("o2", 1e12)
 		b.order("o3", 3) // gold counts twice
 		view := b.Store.View(b.ctx)
-		for milestone, want := range map[string]int64{"each-point": 1_000_000_013, "beyond": 9_000_000_000_000_000_000, "far-beyond": 9_000_000_000_000_000_000} {
+		for milestone, want := range map[string]int64{"each-point": 1_000_000_013, "beyond": 9_000_000_000_000_000_000} {
 			nth, at, err := view.LastReached(b.customer(anna).ID, milestone)
 			require.NoError(t, err)
 			require.NotNil(t, at)
