@@ -1,6 +1,8 @@
 package dispatch
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"math"
 	"strconv"
@@ -97,6 +99,10 @@ func (r *routing) reverse() error {
 	return nil
 }
 
+// maxMatch is how long a value may be, in bytes, by which events find each other, to be kept as it is; of a longer one its hash is. PostgreSQL indexes
+// less than 2,704 bytes, and a string of an event may have 4,096.
+const maxMatch = 1024
+
 // names is the value of the property by which the event is known, or names another, where it is of that name.
 func (r *routing) names(event, property string) (string, bool) {
 	if r.event.Name != event {
@@ -104,6 +110,10 @@ func (r *routing) names(event, property string) (string, bool) {
 	}
 	switch v := r.event.Properties[property].(type) {
 	case string:
+		if len(v) > maxMatch {
+			sum := sha256.Sum256([]byte(v))
+			v = "sha256:" + hex.EncodeToString(sum[:])
+		}
 		return v, v != ""
 	case float64:
 		return strconv.FormatFloat(v, 'f', -1, 64), true

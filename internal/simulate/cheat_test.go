@@ -1,6 +1,7 @@
 package simulate_test
 
 import (
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -164,5 +165,23 @@ func TestMilestoneOfAHugeNumber(t *testing.T) {
 			require.NotNil(t, at)
 			require.Equal(t, want, nth, milestone)
 		}
+	})
+}
+
+// An order is known by its id however long that is.
+func TestRefundByALongName(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, fresh func(*testing.T) *store.Store) {
+		b := setup(t, fresh(t), coffee())
+		b.known(anna)
+		var long strings.Builder // as long as a string of an event may be, and nothing that can be made shorter
+		for r := rand.New(rand.NewPCG(1, 2)); long.Len() < 4096; {
+			long.WriteByte(byte('!' + r.IntN(94)))
+		}
+		b.refund(long.String(), 40)
+		b.order(long.String(), 100)
+		b.order(long.String()[1:], 10)
+		b.refund(long.String(), 40)
+		require.Equal(t, "0, 30 pending, 0 held, 0 owed, 30 earned", b.account())
 	})
 }
