@@ -342,6 +342,12 @@ func (d *Dispatcher) found(ctx context.Context, p *rules.Program, g *punchcard.G
 	if f.Refused, err = usable(view, p, g, punchcard.CapturedByTill, device, false); err != nil {
 		return nil, err
 	}
+	if p.Rewards[g.Reward] == nil {
+		// The catalog has it no more: it is called what it was called when it was given.
+		if p, err = d.fence.Catalog.Program(ctx, g.Version); err != nil {
+			return nil, err
+		}
+	}
 	if reward := p.Rewards[g.Reward]; reward != nil {
 		env, err := fence.Scene{Tx: view, Program: p, Customer: c}.Env()
 		if err != nil {
@@ -435,7 +441,7 @@ func (r *routing) tapsCapture(payload string) error {
 	if g == nil || g.CustomerID != r.customer.ID {
 		return say(refusedUnknown)
 	}
-	title, err := r.titleOf(g.Reward)
+	title, err := r.titleOf(g.Reward, g.Version)
 	if err != nil {
 		return err
 	}

@@ -197,7 +197,7 @@ func (r *routing) saidCancel() error {
 	}
 	menu := &fence.Menu{Button: inLanguage(menuButton, r.customer.Language, r.policy.Language)}
 	for _, o := range open {
-		title, err := r.titleOf(o.Reward)
+		title, err := r.titleOfWish(&o)
 		if err != nil {
 			return err
 		}
@@ -222,7 +222,7 @@ func (r *routing) cancel(o *punchcard.Redemption) error {
 	if _, err := fence.CancelRedemption(r.tx, o); err != nil {
 		return err
 	}
-	title, err := r.titleOf(o.Reward)
+	title, err := r.titleOfWish(o)
 	if err != nil {
 		return err
 	}
@@ -230,9 +230,29 @@ func (r *routing) cancel(o *punchcard.Redemption) error {
 	return r.reply(replyCancelled, nil, "{reward}", title)
 }
 
-// titleOf is what a customer calls a reward, or its name where that cannot be told.
-func (r *routing) titleOf(reward string) (string, error) {
+// titleOfWish is titleOf of what is asked for.
+func (r *routing) titleOfWish(o *punchcard.Redemption) (string, error) {
+	g, err := r.tx.Grant(o.GrantID)
+	if err != nil {
+		return "", err
+	}
+	if g == nil {
+		return r.titleOf(o.Reward, 0)
+	}
+	return r.titleOf(o.Reward, g.Version)
+}
+
+// titleOf is what a customer calls a reward, or its name where that cannot be told. What the catalog has no more is called what it was in the
+// version by which it was given; 0: none.
+func (r *routing) titleOf(reward string, version int) (string, error) {
 	item := r.policy.Rewards[reward]
+	if item == nil && version > 0 {
+		p, err := r.d.fence.Catalog.Program(r.ctx, version)
+		if err != nil {
+			return "", err
+		}
+		item = p.Rewards[reward]
+	}
 	if item == nil {
 		return reward, nil
 	}

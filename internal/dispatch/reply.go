@@ -108,8 +108,11 @@ func (r *routing) listen(m *punchcard.Message) (echo bool, err error) {
 	return echo, nil
 }
 
-// confirms are the replies that a customer gets however much was said: what they stopped is stopped.
-var confirms = map[string]bool{keywordStop: true, replyStopTopic: true, replyKeep: true, replyKept: true}
+// confirms are the replies that a customer gets however much was said: what they stopped is stopped; and what they used, or gave up, cannot be
+// used again, so that no machine comes round to it, and a customer has nothing else to show.
+var confirms = map[string]bool{
+	keywordStop: true, replyStopTopic: true, replyKeep: true, replyKept: true, replyUsed: true, replyCancelled: true,
+}
 
 // talks tells whether a reply may be given, or the customer was given so many that they may be a machine.
 func (r *routing) talks(kind string) (bool, error) {

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"punchcard"
+	"punchcard/internal/dispatch"
 	"punchcard/internal/store"
 )
 
@@ -183,5 +184,68 @@ func TestRefundByALongName(t *testing.T) {
 		b.order(long.String()[1:], 10)
 		b.refund(long.String(), 40)
 		require.Equal(t, "0, 30 pending, 0 held, 0 owed, 30 earned", b.account())
+	})
+}
+
+// Whoever uses a reward by a tap gets what they show for it, however much they were answered before: it cannot be had again.
+func TestEachTapIsAnswered(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, fresh func(*testing.T) *store.Store) {
+		b := setup(t, fresh(t), till(t, ""))
+		b.known(anna)
+		var cakes []string
+		for range 12 {
+			b.event(anna, "cart.updated", map[string]any{"cart_id": "c", "total": 5, "items": []any{}})
+			grants, err := b.Store.View(b.ctx).Grants(b.customer(anna).ID, "", 1)
+			require.NoError(t, err)
+			cakes = append(cakes, grants[0].ID)
+		}
+		b.messages(anna)
+		for _, id := range cakes {
+			b.webhook(anna, map[string]any{"type": "interactive", "interactive": map[string]any{
+				"type": "button_reply", "button_reply": map[string]any{"id": "capture:" + id + "/yes", "title": "Yes, use it"},
+			}})
+		}
+		shown := 0
+		for _, m := range b.messages(anna) {
+			if strings.Contains(m, "Used 2026") {
+				shown++
+			}
+		}
+		for _, id := range cakes {
+			g, err := b.Store.View(b.ctx).Grant(id)
+			require.NoError(t, err)
+			require.Equal(t, punchcard.GrantCaptured, g.Status)
+		}
+		require.Equal(t, len(cakes), shown)
+	})
+}
+
+// A reward that the catalog has no more is used all the same, and called what it was called when it was given.
+func TestRewardsThatAreGoneKeepTheirTitles(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, fresh func(*testing.T) *store.Store) {
+		program := till(t, "")
+		b := setup(t, fresh(t), program)
+		b.known(anna)
+		b.event(anna, "cart.updated", map[string]any{"cart_id": "c", "total": 5, "items": []any{}})
+		grants, err := b.Store.View(b.ctx).Grants(b.customer(anna).ID, "", 1)
+		require.NoError(t, err)
+		code, _ := b.card(anna)
+		rewards := string(program["rewards.yaml"].Data)
+		rewards = rewards[:strings.Index(rewards, "\n  card: ")] + "\n"
+		gone := add(program, "rewards.yaml", rewards)
+		delete(gone, "journeys/card.yaml")
+		delete(gone, "journeys/cake.yaml")
+		b.publish(gone)
+		b.messages(anna)
+		b.taps(anna, "capture:"+grants[0].ID+"/yes")
+		said := b.messages(anna)
+		require.Len(t, said, 1)
+		require.Contains(t, said[0], "A cake")
+		found, err := b.Dispatch.LookUp(b.ctx, dispatch.Till{}, code)
+		require.NoError(t, err)
+		require.Equal(t, "A card", found.Title)
+		require.Nil(t, found.Refused)
 	})
 }
