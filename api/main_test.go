@@ -171,7 +171,7 @@ func (b *bundle) route() {
 			return false
 		}
 		for _, c := range customers {
-			e, err := b.store.View(ctx).NextEvent(c.ID)
+			e, _, err := b.store.View(ctx).NextEvent(c.ID)
 			if err != nil || e != nil {
 				pending++
 			}

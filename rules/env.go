@@ -13,7 +13,7 @@ type Env struct {
 	Language string         // the customer's, as chosen for this message; "": the program's
 
 	// Consent is the customer's standing on a topic as a word; nil stands for none.
-	Consent func(topic string) string
+	Consent func(topic string) (string, error)
 	// Times is how often an event came within the window that ends now; a window of 0 is the customer's whole life.
 	Times func(event string, window time.Duration) (int, error)
 	// Total is the sum of a property over the same.

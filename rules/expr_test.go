@@ -42,7 +42,7 @@ func env(p *rules.Program) *rules.Env {
 			ID: "cus_1", Tier: "gold", Labels: []string{"a", "b"}, AgeDays: 5, Attributes: map[string]any{"first_name": "Ada"},
 		},
 		Points:  rules.PointsFacts{Balance: 120},
-		Consent: func(string) string { return "granted" },
+		Consent: func(string) (string, error) { return "granted", nil },
 		Times: func(event string, window time.Duration) (int, error) {
 			return int(window / (24 * time.Hour)), nil
 		},

@@ -113,7 +113,7 @@ func days(args ...any) (any, error) {
 
 // The types of the functions that ask the Env, as the library checks them.
 var lookupTypes = map[string]types.Type{
-	"consent": types.TypeOf(func(string) string { return "" }),
+	"consent": types.TypeOf(func(string) (string, error) { return "", nil }),
 	"times":   types.TypeOf(func(string, ...string) (int, error) { return 0, nil }),
 	"total":   types.TypeOf(func(string, string, ...string) (float64, error) { return 0, nil }),
 	"latest":  types.TypeOf(func(string) (any, error) { return nil, nil }),
@@ -210,11 +210,15 @@ func (ev *evaluation) fail(err error) error {
 	return err
 }
 
-func (ev *evaluation) consent(topic string) string {
+func (ev *evaluation) consent(topic string) (string, error) {
 	if ev.env.Consent == nil {
-		return "none"
+		return "none", nil
 	}
-	return ev.env.Consent(topic)
+	standing, err := ev.env.Consent(topic)
+	if err != nil {
+		return "", ev.fail(err)
+	}
+	return standing, nil
 }
 
 func (ev *evaluation) times(event string, window ...string) (int, error) {

@@ -436,7 +436,7 @@ func facts(p *rules.Program) *rules.Env {
 			}),
 		},
 		Points:  rules.PointsFacts{Balance: 240, Earned: 640, Pending: 20, Expiring: 40},
-		Consent: func(topic string) string { return map[string]string{"offers": "granted"}[topic] },
+		Consent: func(topic string) (string, error) { return map[string]string{"offers": "granted"}[topic], nil },
 		Times: func(event string, window time.Duration) (int, error) {
 			if window > 0 {
 				return 2, nil

@@ -173,12 +173,15 @@ func (d *Dispatcher) routeDue(ctx context.Context) (int, error) {
 // routeCustomer routes what a claimed customer has, one event a transaction.
 func (d *Dispatcher) routeCustomer(ctx context.Context, customer string) error {
 	for range eventsPerClaim {
-		routed, seq, err := d.routeNext(ctx, customer)
+		more, seq, err := d.routeNext(ctx, customer)
 		switch {
-		case err == nil && !routed:
-			return nil
 		case err == nil:
-			d.outbox.ring()
+			if seq > 0 {
+				d.outbox.ring()
+			}
+			if !more {
+				return nil
+			}
 		case store.IsOutage(err) || punchcard.CodeOf(err) == punchcard.CodeUnavailable:
 			return err // not the event's fault: the claim runs out, or the next look finds it
 		default:
@@ -217,15 +220,15 @@ func (d *Dispatcher) failEvent(ctx context.Context, customer string, seq int64, 
 // errHopeless is wrapped by the error of an event that no further try will route.
 var errHopeless = errors.New("no further try will help")
 
-// routeNext routes a customer's oldest event. It answers false when there is none, which ends the claim, and the event's seq
-// with an error.
-func (d *Dispatcher) routeNext(ctx context.Context, customer string) (routed bool, seq int64, err error) {
+// routeNext routes a customer's oldest event, and answers its seq, 0 when there was none. It ends the claim in the same
+// transaction, and answers false, when there is no more to route.
+func (d *Dispatcher) routeNext(ctx context.Context, customer string) (more bool, seq int64, err error) {
 	policy, err := d.fence.Catalog.Current(ctx)
 	if err != nil {
 		return false, 0, err
 	}
 	err = d.store.Update(ctx, func(tx *store.Tx) (err error) {
-		routed, seq = false, 0
+		more, seq = false, 0
 		defer func() {
 			if r := recover(); r != nil {
 				err = fmt.Errorf("routing panicked: %v", r)
@@ -242,18 +245,27 @@ func (d *Dispatcher) routeNext(ctx context.Context, customer string) (routed boo
 			}
 			return tx.FinishCustomer(d.name, customer)
 		}
-		e, err := tx.NextEvent(customer)
+		e, last, err := tx.NextEvent(customer)
 		if err != nil {
 			return err
 		}
-		if e == nil {
-			return tx.FinishCustomer(d.name, customer)
+		tx.Claimed(d.name, customer, lease)
+		if e != nil {
+			seq = e.Seq
+			r := &routing{d: d, ctx: ctx, tx: tx, policy: policy, customer: c, event: e}
+			if err := r.route(); err != nil {
+				return err
+			}
 		}
-		routed, seq = true, e.Seq
-		r := &routing{d: d, ctx: ctx, tx: tx, policy: policy, customer: c, event: e}
-		return r.route()
+		if !last {
+			more = true
+			return nil
+		}
+		ended, err := tx.EndClaim()
+		more = !ended
+		return err
 	})
-	return routed, seq, err
+	return more, seq, err
 }
 
 // Drain does all that is due now, once, and answers whether there was anything. It is for whoever drives time itself.

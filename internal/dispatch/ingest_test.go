@@ -3,6 +3,7 @@ package dispatch_test
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"strings"
 	"sync"
@@ -51,10 +52,11 @@ type bundle struct {
 	engine *engine
 }
 
-func setup(t *testing.T, s *store.Store) *bundle {
+// setup is dispatch over the coffee program, or another.
+func setup(t *testing.T, s *store.Store, program ...fs.FS) *bundle {
 	t.Helper()
 	f := fence.New(s)
-	p, problems := rules.Load(programs.Coffee())
+	p, problems := rules.Load(append(program, programs.Coffee())[0])
 	require.Empty(t, problems)
 	_, _, err := f.Catalog.Publish(t.Context(), p)
 	require.NoError(t, err)

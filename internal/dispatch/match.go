@@ -65,7 +65,7 @@ func (r *routing) leave(run *punchcard.Run, p *rules.Program, j *rules.Journey) 
 		if l.On != r.event.Name {
 			continue
 		}
-		env, err := r.see(p, run)
+		env, err := r.see(p, run, l.Where, l.Value)
 		if err != nil {
 			return false, err
 		}
@@ -105,7 +105,7 @@ func (r *routing) wake(run *punchcard.Run, p *rules.Program, j *rules.Journey) (
 	if on != r.event.Name {
 		return false, nil
 	}
-	env, err := r.see(p, run)
+	env, err := r.see(p, run, where)
 	if err != nil {
 		return false, err
 	}
@@ -145,7 +145,7 @@ func (r *routing) start(touched map[place]bool, open map[place]*punchcard.Run) e
 			if enter.On != r.event.Name || r.event.Target != "" && r.event.Target != fmt.Sprintf("%s/%d", j.Name, i) {
 				continue
 			}
-			env, err := r.env()
+			env, err := r.see(r.policy.Program, nil, enter.Where, enter.Key)
 			if err != nil {
 				return err
 			}

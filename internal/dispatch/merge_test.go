@@ -286,7 +286,7 @@ func TestMergeMeanwhile(t *testing.T) {
 			w := b.whole(c.ID)
 			require.InDelta(t, 2*orders, w.orders, 0)
 			for _, id := range ids {
-				e, err := b.store.View(b.ctx).NextEvent(id)
+				e, _, err := b.store.View(b.ctx).NextEvent(id)
 				require.NoError(t, err)
 				require.Nil(t, e, "every event is routed")
 			}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"math"
+	"slices"
 	"strings"
 
 	"punchcard"
@@ -66,7 +67,6 @@ func (r *routing) route() error {
 	if err := r.account(); err != nil {
 		return err
 	}
-	r.known = nil // the event has changed what is known
 	if err := r.count(); err != nil {
 		return err
 	}
@@ -110,11 +110,14 @@ func (r *routing) profile() error {
 
 // account counts the event and gives the points that it earns, and raises what that makes the customer reach.
 func (r *routing) account() error {
-	watch := fence.Watch
+	watch := fence.WatchFacts
 	if !r.policy.Moves(r.event.Name) {
-		watch = func(_ *store.Tx, _ *rules.Program, _ *punchcard.Customer, _ int, fn func() error) error { return fn() }
+		watch = func(_ *store.Tx, _ *rules.Program, _ *punchcard.Customer, _ int, fn func(*rules.Env) error) (*rules.Env, error) {
+			return nil, fn(nil)
+		}
 	}
-	return watch(r.tx, r.policy.Program, r.customer, r.event.Depth, func() error {
+	after, err := watch(r.tx, r.policy.Program, r.customer, r.event.Depth, func(before *rules.Env) error {
+		r.knows(before)
 		sums := map[string]float64{}
 		for _, field := range r.policy.Totals[r.event.Name] {
 			if v, ok := number(r.event.Properties[field]); ok {
@@ -139,6 +142,16 @@ func (r *routing) account() error {
 		}
 		return r.reverse()
 	})
+	r.knows(after) // the event has changed what was known
+	return err
+}
+
+// knows says what is known of the customer by today's program, and that nothing else is; nil: nothing.
+func (r *routing) knows(facts *rules.Env) {
+	r.known = nil
+	if facts != nil {
+		r.known = map[*rules.Program]*rules.Env{r.policy.Program: facts}
+	}
 }
 
 func (r *routing) earn(index int, rule rules.Earn) error {
@@ -219,6 +232,7 @@ func (r *routing) useCodes() error {
 			})
 		} else {
 			_, err = fence.Capture(r.tx, grant, &punchcard.Capture{By: r.event.Name, OrderRef: r.event.ID}, r.event.Depth)
+			r.knows(nil)
 		}
 		if err != nil {
 			return err
@@ -228,11 +242,19 @@ func (r *routing) useCodes() error {
 }
 
 // env is what today's expressions see of this event.
-func (r *routing) env() (*rules.Env, error) { return r.see(r.policy.Program, nil) }
+func (r *routing) env() (*rules.Env, error) { return r.seen(r.policy.Program, nil) }
 
-// see is what a program's expressions see of this event and of a run, nil outside of one. What is known of the customer is read
+// see is seen for some expressions: nil where none of them was written.
+func (r *routing) see(p *rules.Program, run *punchcard.Run, who ...*rules.Expr) (*rules.Env, error) {
+	if !slices.ContainsFunc(who, func(e *rules.Expr) bool { return e != nil }) {
+		return nil, nil
+	}
+	return r.seen(p, run)
+}
+
+// seen is what a program's expressions see of this event and of a run, nil outside of one. What is known of the customer is read
 // once for an event.
-func (r *routing) see(p *rules.Program, run *punchcard.Run) (*rules.Env, error) {
+func (r *routing) seen(p *rules.Program, run *punchcard.Run) (*rules.Env, error) {
 	scene := fence.Scene{Tx: r.tx, Program: p, Customer: r.customer, Run: run, Event: r.event, Facts: r.known[p]}
 	env, err := scene.Env()
 	if err == nil && r.known[p] == nil {

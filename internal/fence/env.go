@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync"
 	"time"
 
 	"punchcard"
@@ -60,10 +61,7 @@ func (s Scene) facts() (*rules.Env, error) {
 	if err != nil {
 		return nil, err
 	}
-	standings, err := tx.Standings(c.ID)
-	if err != nil {
-		return nil, err
-	}
+	standings := sync.OnceValues(func() (map[string]punchcard.ConsentState, error) { return tx.Standings(c.ID) })
 	return &rules.Env{
 		Program: p, Now: tx.Now, Language: c.Language, Zone: Zone(p, c),
 		Customer: rules.CustomerFacts{
@@ -73,7 +71,10 @@ func (s Scene) facts() (*rules.Env, error) {
 		Points: rules.PointsFacts{
 			Balance: points.Available, Earned: points.Earned, Pending: points.Pending, Expiring: points.Expiring,
 		},
-		Consent: func(topic string) string { return string(standingOf(standings, topic)) },
+		Consent: func(topic string) (string, error) {
+			known, err := standings()
+			return string(standingOf(known, topic)), err
+		},
 		Times: func(event string, window time.Duration) (int, error) {
 			n, err := tx.Total(c.ID, event, "", window)
 			return int(n), err

@@ -84,36 +84,43 @@ func again(tx *store.Tx, m rules.Milestone, customer string, was, is float64) (f
 
 // Watch runs fn and raises what it made the customer cross: milestones, and a tier that it reached. The customer is locked.
 func Watch(tx *store.Tx, p *rules.Program, c *punchcard.Customer, depth int, fn func() error) error {
+	_, err := WatchFacts(tx, p, c, depth, func(*rules.Env) error { return fn() })
+	return err
+}
+
+// WatchFacts is Watch that hands on what it reads of the customer: to fn as it is before it, and to the caller as it is after it, nil
+// where that was not read.
+func WatchFacts(tx *store.Tx, p *rules.Program, c *punchcard.Customer, depth int, fn func(facts *rules.Env) error) (after *rules.Env, err error) {
 	if len(p.Milestones) == 0 && p.Tiers == nil {
-		return fn()
+		return nil, fn(nil)
 	}
 	scene := Scene{Tx: tx, Program: p, Customer: c}
 	env, err := scene.Env()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	tier := env.Customer.Tier
 	before, err := milestones(tx, p, env)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := fn(); err != nil {
-		return err
+	if err := fn(env); err != nil {
+		return nil, err
 	}
 	if p.Tiers != nil {
 		if err := retierOne(tx, p, c.ID, tier, depth); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if len(p.Milestones) == 0 {
-		return nil
+		return nil, nil
 	}
 	if env, err = scene.Env(); err != nil {
-		return err
+		return nil, err
 	}
-	after, err := milestones(tx, p, env)
+	now, err := milestones(tx, p, env)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return crossed(tx, p, c.ID, before, after, depth)
+	return env, crossed(tx, p, c.ID, before, now, depth)
 }

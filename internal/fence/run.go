@@ -20,10 +20,11 @@ func Begin(tx *store.Tx, p *rules.Program, j *rules.Journey, c *punchcard.Custom
 	if err := tx.Queue(r.ID, 0, nil); err != nil {
 		return nil, err
 	}
-	if j.Plan.Nodes[j.Plan.Start].Kind.Waits() {
-		if _, err := arm(tx, p, j, c, r, j.Plan.Start); err != nil {
-			return nil, err
-		}
+	if !j.Plan.Nodes[j.Plan.Start].Kind.Waits() {
+		return r, nil
+	}
+	if _, err := arm(tx, p, j, c, r, j.Plan.Start); err != nil {
+		return nil, err
 	}
 	return r, tx.SaveRun(r)
 }

@@ -227,7 +227,7 @@ func TestPointsBatchBudget(t *testing.T) {
 			require.Zero(t, r.Failed)
 			costs[many] = b.Store.Statements() - before
 			for _, id := range ids {
-				e, err := b.Store.View(b.ctx).NextEvent(id)
+				e, _, err := b.Store.View(b.ctx).NextEvent(id)
 				require.NoError(t, err)
 				require.Equal(t, punchcard.EventPointsExpired, e.Name)
 			}

@@ -70,16 +70,31 @@ type pendingCustomer struct {
 }
 
 // queueCustomers makes customers due now. It takes a claim away from whoever has it: they may have looked before this
-// transaction's event was there to be seen, and must not close the place.
+// transaction's event was there to be seen, and must not close the place. This transaction's own claim is kept: it looks again.
 func (tx *Tx) queueCustomers(ids ...string) error {
 	places := make([]pendingCustomer, len(ids))
 	for i, id := range ids {
 		places[i] = pendingCustomer{CustomerID: id, DueAt: machineNow()}
+		if tx.claim != nil && tx.claim.customer == id {
+			places[i].DueAt, places[i].ClaimedBy, tx.claim.more = machineNow().Add(tx.claim.lease), tx.claim.by, true
+		}
 	}
 	return tx.db.Clauses(clause.OnConflict{
-		Columns:   []clause.Column{{Name: "customer_id"}},
-		DoUpdates: clause.Assignments(map[string]any{"due_at": machineNow(), "claimed_by": ""}),
+		Columns: []clause.Column{{Name: "customer_id"}}, DoUpdates: clause.AssignmentColumns([]string{"due_at", "claimed_by"}),
 	}).CreateInBatches(&places, rowsAtOnce).Error
+}
+
+// claim is a claim on a customer that a transaction works on.
+type claim struct {
+	by, customer string
+	lease        time.Duration
+	more         bool // the transaction has added events of the customer
+}
+
+// Claimed says that the transaction works on that claim, for another span of lease if it adds events of the customer: who has
+// the claim routes them next.
+func (tx *Tx) Claimed(by, customer string, lease time.Duration) {
+	tx.claim = &claim{by: by, customer: customer, lease: lease}
 }
 
 // machineNow is the time of claims and retries, which are about machines and not about the business.
@@ -99,6 +114,15 @@ func (tx *Tx) ClaimCustomers(by string, limit int, lease time.Duration) ([]strin
 	}
 	return ids, tx.db.Model(&pendingCustomer{}).Where("customer_id IN ?", ids).
 		Updates(map[string]any{"due_at": now.Add(lease), "claimed_by": by}).Error
+}
+
+// EndClaim gives the claim back that the transaction works on, unless it has added events of the customer. It answers whether
+// there is nothing more to do.
+func (tx *Tx) EndClaim() (ended bool, err error) {
+	if tx.claim.more {
+		return false, nil
+	}
+	return true, tx.FinishCustomer(tx.claim.by, tx.claim.customer)
 }
 
 // FinishCustomer gives a claim back when no event is pending any more; otherwise, or when an event came since, the customer
@@ -135,9 +159,13 @@ func (tx *Tx) ReleaseClaims() error {
 	return tx.db.Model(&InboxItem{}).Where("status = 'pending'").Update("due_at", now).Error
 }
 
-// NextEvent reads the customer's oldest event that is to be routed, or nil.
-func (tx *Tx) NextEvent(customer string) (*punchcard.Event, error) {
-	return one[punchcard.Event](tx.db.Where("customer_id = ? AND status = 'pending'", customer).Order("seq").Limit(1))
+// NextEvent reads the customer's oldest event that is to be routed, or nil. last tells that there is no other.
+func (tx *Tx) NextEvent(customer string) (e *punchcard.Event, last bool, err error) {
+	events, err := list[*punchcard.Event](tx.db.Where("customer_id = ? AND status = 'pending'", customer).Order("seq").Limit(2))
+	if err != nil || len(events) == 0 {
+		return nil, true, err
+	}
+	return events[0], len(events) == 1, nil
 }
 
 // MarkRouted ends an event's way.
@@ -225,24 +253,23 @@ func (tx *Tx) Count(e *punchcard.Event, sums map[string]float64) error {
 		amounts[field] = scaled(v)
 	}
 	day := e.OccurredAt.UTC().Format(dayFormat)
+	var totals []eventTotal
+	var days []eventDay
 	for field, amount := range amounts {
-		add := gorm.Expr("event_totals.amount + ?", amount)
-		err := tx.db.Clauses(clause.OnConflict{
-			Columns:   []clause.Column{{Name: "customer_id"}, {Name: "event"}, {Name: "field"}},
-			DoUpdates: clause.Assignments(map[string]any{"amount": add, "last_seq": e.Seq}),
-		}).Create(&eventTotal{CustomerID: e.CustomerID, Event: e.Name, Field: field, Amount: amount, LastSeq: e.Seq}).Error
-		if err != nil {
-			return err
-		}
-		err = tx.db.Clauses(clause.OnConflict{
-			Columns:   []clause.Column{{Name: "customer_id"}, {Name: "event"}, {Name: "field"}, {Name: "day"}},
-			DoUpdates: clause.Assignments(map[string]any{"amount": gorm.Expr("event_days.amount + ?", amount)}),
-		}).Create(&eventDay{CustomerID: e.CustomerID, Event: e.Name, Field: field, Day: day, Amount: amount}).Error
-		if err != nil {
-			return err
-		}
+		totals = append(totals, eventTotal{CustomerID: e.CustomerID, Event: e.Name, Field: field, Amount: amount, LastSeq: e.Seq})
+		days = append(days, eventDay{CustomerID: e.CustomerID, Event: e.Name, Field: field, Day: day, Amount: amount})
 	}
-	return nil
+	err := tx.db.Clauses(clause.OnConflict{
+		Columns:   []clause.Column{{Name: "customer_id"}, {Name: "event"}, {Name: "field"}},
+		DoUpdates: clause.Assignments(map[string]any{"amount": gorm.Expr("event_totals.amount + excluded.amount"), "last_seq": e.Seq}),
+	}).Create(&totals).Error
+	if err != nil {
+		return err
+	}
+	return tx.db.Clauses(clause.OnConflict{
+		Columns:   []clause.Column{{Name: "customer_id"}, {Name: "event"}, {Name: "field"}, {Name: "day"}},
+		DoUpdates: clause.Assignments(map[string]any{"amount": gorm.Expr("event_days.amount + excluded.amount")}),
+	}).Create(&days).Error
 }
 
 // scaled is a number in the unit of kept sums, rounded to the nearest.

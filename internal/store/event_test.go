@@ -78,7 +78,7 @@ func TestAddEventAgainAfterARollback(t *testing.T) {
 			return nil
 		})
 		require.Equal(h.t, 3, tries)
-		have, err := h.view().NextEvent(c.ID)
+		have, _, err := h.view().NextEvent(c.ID)
 		require.NoError(h.t, err)
 		require.Equal(h.t, e, have)
 	})
@@ -92,7 +92,7 @@ func TestRouting(t *testing.T) {
 		h.event(other.ID, "z", "order.placed")
 
 		next := func() *punchcard.Event {
-			e, err := h.view().NextEvent(c.ID)
+			e, _, err := h.view().NextEvent(c.ID)
 			require.NoError(h.t, err)
 			return e
 		}
@@ -204,6 +204,50 @@ func TestClaimCustomers(t *testing.T) {
 	})
 }
 
+// What a transaction adds for the customer whose claim it works on leaves the claim where it is; others take theirs away.
+func TestAClaimIsKeptByItsOwnEvents(t *testing.T) {
+	t.Parallel()
+	each(t, func(h *house) {
+		c, other := h.customer("1"), h.customer("2")
+		raise := func(tx *store.Tx, ids ...string) error {
+			for _, id := range ids {
+				err := tx.AddEvents(&punchcard.Event{ID: punchcard.NewID(punchcard.PrefixEvent), CustomerID: id, Name: "raised", OccurredAt: monday})
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		h.event(c.ID, "a", "order.placed")
+		require.Equal(h.t, []string{c.ID}, h.claim("d1", 10, time.Hour))
+		h.do(func(tx *store.Tx) error {
+			tx.Claimed("d1", c.ID, time.Hour)
+			if err := raise(tx, c.ID, other.ID); err != nil {
+				return err
+			}
+			ended, err := tx.EndClaim()
+			require.False(h.t, ended, "there is more to do")
+			return err
+		})
+		require.Equal(h.t, []string{other.ID}, h.claim("d2", 10, time.Hour), "the other's place is anybody's")
+		require.NoError(h.t, h.exec("UPDATE events SET status = 'routed', routed_at = received_at"))
+		h.do(func(tx *store.Tx) error {
+			tx.Claimed("d1", c.ID, time.Hour)
+			ended, err := tx.EndClaim()
+			require.True(h.t, ended)
+			return err
+		})
+		require.EqualValues(h.t, 1, scalar[int64](h, "SELECT count(*) FROM pending_customers"), "the other's")
+
+		// A place that somebody else has closed meanwhile is there again, and its claim runs out in its time.
+		h.do(func(tx *store.Tx) error {
+			tx.Claimed("d1", c.ID, -time.Second)
+			return raise(tx, c.ID)
+		})
+		require.Equal(h.t, []string{c.ID}, h.claim("d2", 10, time.Hour))
+	})
+}
+
 func TestClaimsOfCustomersNeverOverlap(t *testing.T) {
 	t.Parallel()
 	each(t, func(h *house) {
@@ -253,8 +297,9 @@ func TestFinishCustomerWaitsForAnEventThatIsUnderWay(t *testing.T) {
 	require.Equal(t, []string{c.ID}, h.claim("d2", 10, time.Hour), "the event is still to be routed")
 }
 
-// Dispatchers that finish customers while events come in lose none: each is routed exactly once, in the order of its seq.
-func TestFinishCustomerNeverLosesAnEvent(t *testing.T) {
+// Dispatchers that end claims while events come in, some of which raise another, lose none: each is routed exactly once, in the order
+// of its seq.
+func TestEndClaimNeverLosesAnEvent(t *testing.T) {
 	t.Parallel()
 	each(t, func(h *house) {
 		const customers, writers, each = 3, 4, 15
@@ -264,7 +309,7 @@ func TestFinishCustomerNeverLosesAnEvent(t *testing.T) {
 		}
 		var mu sync.Mutex
 		routed := map[string][]int64{}
-		var writing atomic.Int32
+		var writing, raised atomic.Int32
 		writing.Store(writers)
 		dispatch := func(by string) error {
 			for {
@@ -278,28 +323,39 @@ func TestFinishCustomerNeverLosesAnEvent(t *testing.T) {
 				}
 				for _, id := range claimed {
 					for more := true; more; {
-						var seq int64
 						if err := h.try(func(tx *store.Tx) error {
 							if _, err := tx.LockCustomer(id); err != nil {
 								return err
 							}
-							e, err := tx.NextEvent(id)
-							if more = e != nil; err != nil || !more {
+							tx.Claimed(by, id, time.Hour)
+							e, last, err := tx.NextEvent(id)
+							if err != nil {
 								return err
 							}
-							seq = e.Seq
-							return tx.MarkRouted(e)
+							if e != nil {
+								if err := tx.MarkRouted(e); err != nil {
+									return err
+								}
+								mu.Lock()
+								routed[id] = append(routed[id], e.Seq)
+								mu.Unlock()
+							}
+							if e != nil && e.Depth == 0 && e.Seq%3 == 0 {
+								raised.Add(1)
+								err := tx.AddEvents(&punchcard.Event{ID: punchcard.NewID(punchcard.PrefixEvent), CustomerID: id, Name: "raised", OccurredAt: monday, Depth: 1})
+								if err != nil {
+									return err
+								}
+							}
+							if more = true; !last {
+								return nil
+							}
+							ended, err := tx.EndClaim()
+							more = !ended
+							return err
 						}); err != nil {
 							return err
 						}
-						if more {
-							mu.Lock()
-							routed[id] = append(routed[id], seq)
-							mu.Unlock()
-						}
-					}
-					if err := h.try(func(tx *store.Tx) error { return tx.FinishCustomer(by, id) }); err != nil {
-						return err
 					}
 				}
 				if len(claimed) == 0 && before == 0 {
@@ -324,9 +380,13 @@ func TestFinishCustomerNeverLosesAnEvent(t *testing.T) {
 			}
 			return nil
 		}))
+		n := 0
 		for _, c := range ids {
-			require.Len(h.t, routed[c], writers*each)
+			require.True(h.t, slices.IsSorted(routed[c]), "%v", routed[c])
+			n += len(routed[c])
 		}
+		require.Equal(h.t, customers*writers*each+int(raised.Load()), n)
+		require.NotZero(h.t, raised.Load())
 		require.Zero(h.t, scalar[int64](h, "SELECT count(*) FROM events WHERE status <> 'routed'"))
 		require.Zero(h.t, scalar[int64](h, "SELECT count(*) FROM pending_customers"))
 	})

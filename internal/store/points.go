@@ -269,6 +269,7 @@ func (tx *Tx) Earn(customer string, points int64, source, ref, key string, matur
 	}
 	b.p.Earned += points
 	b.move(punchcard.LedgerEarn, punchcard.PointsOutside, to, lot, points, ref, key, tx.Now)
+	delete(b.changed, lot) // it was stored as it is
 	if lot.Matured {
 		b.repay(lot, tx.Now)
 	}

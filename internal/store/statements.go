@@ -12,9 +12,10 @@ import (
 // statements counts what is sent to the database. gorm tells a logger of each statement; nothing is logged here, since a
 // statement's values are a customer's.
 type statements struct {
-	n      atomic.Int64
-	killed atomic.Bool  // a test kills: what is written is counted too
-	writes atomic.Int64 // statements that changed a row
+	n            atomic.Int64
+	transactions atomic.Int64
+	killed       atomic.Bool  // a test kills: what is written is counted too
+	writes       atomic.Int64 // statements that changed a row
 }
 
 // LogMode is part of gorm's interface.
@@ -42,3 +43,6 @@ func (s *statements) Trace(_ context.Context, _ time.Time, statement func() (str
 
 // Statements is how many statements this store has sent since it was opened. BEGIN and COMMIT are not among them.
 func (s *Store) Statements() int64 { return s.statements.n.Load() }
+
+// Transactions is how many transactions this store has begun since it was opened: by Update, each try of one.
+func (s *Store) Transactions() int64 { return s.statements.transactions.Load() }

@@ -227,6 +227,7 @@ type Tx struct {
 	// Now is the business's time at which the transaction's facts happen.
 	Now time.Time
 
+	claim  *claim            // that it works on
 	alerts []alerting        // what this transaction does to alerts when all else is done
 	opened []punchcard.Alert // that it has opened
 	told   []told            // what hooks are to be told of
@@ -246,6 +247,7 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 	for try := 1; ; try++ {
 		tx := &Tx{store: s}
 		before := s.statements.writes.Load()
+		s.statements.transactions.Add(1)
 		err := s.write.WithContext(ctx).Transaction(func(db *gorm.DB) error {
 			tx.db, tx.Now = db, s.clock.Now()
 			if err := fn(tx); err != nil {

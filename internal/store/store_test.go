@@ -360,7 +360,7 @@ func TestQueriesUseIndexes(t *testing.T) {
 			index string
 			run   func(tx *store.Tx) error
 		}{
-			"NextEvent":       {"events_pending", func(tx *store.Tx) error { _, err := tx.NextEvent("cus_1"); return err }},
+			"NextEvent":       {"events_pending", func(tx *store.Tx) error { _, _, err := tx.NextEvent("cus_1"); return err }},
 			"ClaimCustomers":  {"pending_customers_due", func(tx *store.Tx) error { _, err := tx.ClaimCustomers("d", 0, time.Minute); return err }},
 			"ClaimDeliveries": {"outbox_due", func(tx *store.Tx) error { _, err := tx.ClaimDeliveries("w", 0, time.Minute); return err }},
 			"OpenRuns":        {"runs_", func(tx *store.Tx) error { _, err := tx.OpenRuns("cus_1"); return err }},
