@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -43,6 +44,8 @@ const (
 	hookGivenUp = 5 * 24 * time.Hour
 	// hookFormer is for how long a secret that was rotated out goes on signing.
 	hookFormer = 24 * time.Hour
+	// maxFormer is how many of those there are at most.
+	maxFormer = 5
 	// hookAnswer is how much of an answer is read, in bytes, so that who answers is not cut off in the middle. None of it is kept.
 	hookAnswer = 64 << 10
 )
@@ -159,7 +162,7 @@ func (d *Dispatcher) openHook(ctx context.Context, id string) (*punchcard.Hook, 
 	}
 	secrets := []string{secret}
 	if former != "" && hook.FormerUntil != nil && time.Now().Before(*hook.FormerUntil) {
-		secrets = append(secrets, former)
+		secrets = append(secrets, strings.Fields(former)...)
 	}
 	return hook, secrets, nil
 }

@@ -64,16 +64,22 @@ func (d *Dispatcher) RemoveHook(ctx context.Context, id string) error {
 	return err
 }
 
-// RotateHook gives a hook a new secret. The one until now goes on signing beside it for a day.
+// RotateHook gives a hook a new secret. The one until now goes on signing beside it for a day, and so do those that were rotated out on
+// the day before: whoever lost an answer and asks again has not lost the secret that the receiver knows.
 func (d *Dispatcher) RotateHook(ctx context.Context, id string) (*punchcard.Hook, error) {
 	return d.changeHook(ctx, id, func(tx *store.Tx, h *punchcard.Hook) error {
-		until := time.Now().UTC().Add(hookFormer).Truncate(time.Microsecond)
-		_, former, _, err := tx.OpenHook(h.ID)
+		now := time.Now().UTC().Truncate(time.Microsecond)
+		_, secret, former, err := tx.OpenHook(h.ID)
 		if err != nil {
 			return err
 		}
+		before := []string{secret}
+		if h.FormerUntil != nil && now.Before(*h.FormerUntil) {
+			before = append(before, strings.Fields(former)...)
+		}
+		until := now.Add(hookFormer)
 		h.FormerUntil, h.Secret = &until, signed.NewSecret()
-		return tx.SetHookSecrets(h.ID, h.Secret, former)
+		return tx.SetHookSecrets(h.ID, h.Secret, strings.Join(before[:min(len(before), maxFormer)], " "))
 	})
 }
 

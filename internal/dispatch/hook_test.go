@@ -150,6 +150,25 @@ func TestHooks(t *testing.T) {
 		require.Equal(t, []bool{false, true}, got[1].signedBy(t, hook.Secret))
 		require.NoError(t, json.Unmarshal(got[1].body, &m))
 		require.Equal(t, punchcard.HookTest, m.Type)
+
+		// Who rotates again, the answer being lost, has not lost what the receiver knows; a storm of it leaves a bounded number.
+		last, err := b.d.RotateHook(b.ctx, hook.ID)
+		require.NoError(t, err)
+		_, err = b.d.TestHook(b.ctx, hook.ID)
+		require.NoError(t, err)
+		b.tells(1)
+		got = r.all()
+		require.Equal(t, []bool{true, false, false}, got[2].signedBy(t, last.Secret))
+		require.Equal(t, []bool{false, true, false}, got[2].signedBy(t, next.Secret))
+		require.Equal(t, []bool{false, false, true}, got[2].signedBy(t, hook.Secret))
+		for range 20 {
+			last, err = b.d.RotateHook(b.ctx, hook.ID)
+			require.NoError(t, err)
+		}
+		_, err = b.d.TestHook(b.ctx, hook.ID)
+		require.NoError(t, err)
+		b.tells(1)
+		require.Equal(t, []bool{true, false, false, false, false, false}, r.all()[3].signedBy(t, last.Secret))
 	})
 }
 

@@ -60,7 +60,7 @@ func (r *hookRow) save(tx *Tx) error {
 		Select("secret", "former", "key_id", "sealed", "sealed_former").Updates(r).Error
 }
 
-// OpenHook is Hook with what it signs with, and what it signed with before: "" for none. The error is that of codes where the keys are
+// OpenHook is Hook with what it signs with, and what it signed with before: "" for none, with spaces between several. The error is that of codes where the keys are
 // missing that have sealed them.
 func (tx *Tx) OpenHook(id string) (h *punchcard.Hook, secret, former string, err error) {
 	r, err := one[hookRow](tx.db.Where("id = ? AND removed_at IS NULL", id))
