@@ -23,7 +23,7 @@ func (d *Dispatcher) AddHook(ctx context.Context, address string, types []punchc
 	case err != nil || u.Host == "" || u.User != nil || len(address) > maxHookURL || u.Fragment != "" || !clean(address):
 		return nil, punchcard.Errorf(punchcard.CodeInvalid, "write a hook's address like https://example.com/punchcard, without a name or password in it").In("url")
 	case u.Scheme != "https" && (u.Scheme != "http" || !d.hooks.private):
-		return nil, punchcard.Errorf(punchcard.CodeInvalid, "a hook's address begins with https://").In("url")
+		return nil, punchcard.Errorf(punchcard.CodeInvalid, "a hook's address begins with https://; http is taken where serve has --hook-private-hosts, and by `hooks add --private`").In("url")
 	}
 	for i, t := range types {
 		if !isHookType(t) {

@@ -285,7 +285,9 @@ func TestHookAddresses(t *testing.T) {
 			_, err := b.d.AddHook(b.ctx, address, nil, "")
 			require.Equal(t, punchcard.CodeInvalid, punchcard.CodeOf(err), address)
 		}
-		_, err := b.d.AddHook(b.ctx, "https://example.com", []punchcard.HookType{"points.chnged"}, "")
+		_, err := b.d.AddHook(b.ctx, "http://example.com", nil, "")
+		require.ErrorContains(t, err, "hooks add --private", "it says how to try one at home")
+		_, err = b.d.AddHook(b.ctx, "https://example.com", []punchcard.HookType{"points.chnged"}, "")
 		require.ErrorContains(t, err, "points.changed")
 		secure := httptest.NewTLSServer(http.NotFoundHandler())
 		t.Cleanup(secure.Close)
