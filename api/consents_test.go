@@ -166,6 +166,8 @@ func TestUnsubscribe(t *testing.T) {
 	require.Equal(t, "unsubscribe", last["source"])
 	require.Equal(t, "web", last["channel"])
 	require.Contains(t, last["wording"], "Stop all messages")
+	require.Contains(t, b.get("/v1/customers/external:c-1/consents?format=text").body, "What was shown:\n", "the page has no version and no message")
+	require.NotContains(t, b.get("/v1/customers/external:c-1/consents?format=html").body, "()")
 }
 
 func TestLinks(t *testing.T) {

@@ -270,7 +270,11 @@ func (s *ConsentStory) Text(w io.Writer) error {
 			fmt.Fprintf(&b, "   %s\n", f)
 		}
 		if c.Shown != "" {
-			fmt.Fprintf(&b, "   What was shown (%s):\n%s\n", c.ShownAs, quoted(c.Shown))
+			shownAs := ""
+			if c.ShownAs != "" {
+				shownAs = " (" + c.ShownAs + ")"
+			}
+			fmt.Fprintf(&b, "   What was shown%s:\n%s\n", shownAs, quoted(c.Shown))
 		}
 		if c.AnswerAs != "" {
 			fmt.Fprintf(&b, "   What the customer said (%s):\n%s\n", c.AnswerAs, quoted(c.Answer))
@@ -309,7 +313,7 @@ li{margin:1.2rem 0}small{color:#555}td,th{text-align:left;padding:.2rem 1rem .2r
 <ol>{{range .Chapters}}
 <li><strong>{{.When}}: {{.Title}}</strong><br>{{range .Topics}}{{.}}<br>{{end}}
 {{range .Facts}}<small>{{.}}</small><br>{{end}}
-{{if .Shown}}What was shown <small>({{.ShownAs}})</small><blockquote>{{.Shown}}</blockquote>{{end}}
+{{if .Shown}}What was shown{{if .ShownAs}} <small>({{.ShownAs}})</small>{{end}}<blockquote>{{.Shown}}</blockquote>{{end}}
 {{if .AnswerAs}}What the customer said <small>({{.AnswerAs}})</small><blockquote>{{.Answer}}</blockquote>{{end}}</li>{{end}}
 </ol>
 {{if .Now}}<h2>As it stands now</h2><table><tr><th>Topic<th>Standing<th>Since</tr>
