@@ -214,6 +214,9 @@ func exprWords(message string) string {
 		return what + " is expected, not " + typeNames.Replace(m[2])
 	}
 	message = tokenWords.ReplaceAllString(message, "$1")
+	if message == "unexpected token =" {
+		return "a single = says nothing here: write == to compare"
+	}
 	return strings.TrimSpace(typeNames.Replace(message))
 }
 

@@ -172,6 +172,14 @@ func escape(raw []rune) (width int, counts bool) {
 	}
 }
 
+// yamlWords says what to do where the library says only that something is not allowed: nearly always the indentation is wrong.
+func yamlWords(message string) string {
+	if strings.HasPrefix(message, "value is not allowed in this context") {
+		return "this does not line up with what stands above: indent it like its neighbours"
+	}
+	return message
+}
+
 // parseYAML reads one file. It answers nil when it has reported why not.
 func (c *checker) parseYAML(src *source, text string) (root *node) {
 	whole := &node{src: src, line: 1, col: 1}
@@ -197,7 +205,7 @@ func (c *checker) parseYAML(src *source, text string) (root *node) {
 				pos = tokenPosition(src, tk)
 			}
 		}
-		c.report(pos, "", "%s", strings.TrimSpace(strings.SplitN(message, "\n", 2)[0]))
+		c.report(pos, "", "%s", yamlWords(strings.TrimSpace(strings.SplitN(message, "\n", 2)[0])))
 		return nil
 	}
 	var body ast.Node
