@@ -46,7 +46,7 @@ func TestDiff(t *testing.T) {
 		{"an answer", optIn, "        - reward: welcome-10\n          as: welcome\n", "        - reward: welcome-10\n          as: welcome\n          if: customer.vip\n", []string{
 			"opt-in: ask opt_in_request: answers: yes: reward welcome-10: if is added: customer.vip",
 		}},
-		{"in one language", optIn, "Svar venligst JA", "Svar JA", []string{"opt-in: ask opt_in_request: answers: other: the second say is reworded in da: “Svar venligst JA eller NEJ.” becomes “Svar JA eller NEJ.”"}},
+		{"in one language", optIn, "Svar venligst JA", "Svar JA", []string{"opt-in: ask opt_in_request: answers: other: the third say is reworded in da: “Svar venligst JA eller NEJ.” becomes “Svar JA eller NEJ.”"}},
 		{"a reward", "rewards.yaml", "cost: 250", "cost: 300", []string{"rewards: free-coffee: cost goes from 250 to 300"}},
 		{"a new reward", "rewards.yaml", "rewards:\n", "rewards:\n  more: {kind: points, title: More, points: 3}\n", []string{"rewards: more is added: {kind: points, title: More, points: 3}"}},
 		{"a template", "templates.yaml", "Your cart is still here, and", "Your cart is here, and", []string{
