@@ -196,7 +196,11 @@ func (s *server) customer(ctx context.Context, in *CustomerPath) (*output[custom
 	if err != nil {
 		return nil, err
 	}
-	v := customerView{CustomerItem: item, Tier: env.Customer.Tier, Points: pointsOf(points), Consents: map[string]punchcard.Standing{}}
+	tier, _, err := env.Own()
+	if err != nil {
+		return nil, err
+	}
+	v := customerView{CustomerItem: item, Tier: tier, Points: pointsOf(points), Consents: map[string]punchcard.Standing{}}
 	for _, t := range policy.Topics {
 		v.Consents[t.Name] = punchcard.StandingNone
 	}

@@ -8,6 +8,8 @@ type Env struct {
 	Program  *Program
 	Customer CustomerFacts
 	Points   PointsFacts
+	// Account reads Customer.Tier and Points when an expression first names what they are part of; nil: they are filled in.
+	Account  func() (tier string, points PointsFacts, err error)
 	Now      time.Time      // UTC
 	Zone     *time.Location // the customer's; nil: the program's
 	Language string         // the customer's, as chosen for this message; "": the program's
@@ -38,6 +40,25 @@ type Env struct {
 	// do not see it.
 	Secrets map[string]string
 	veiled  bool // what stands for the secrets is in their place: nothing of this is sent
+}
+
+// Own is the customer's tier and points. The error is that of Account.
+func (e *Env) Own() (tier string, points PointsFacts, err error) {
+	if e.Account == nil {
+		return e.Customer.Tier, e.Points, nil
+	}
+	return e.Account()
+}
+
+// filled is the Env with tier and points filled in.
+func (e *Env) filled() (*Env, error) {
+	tier, points, err := e.Own()
+	if err != nil {
+		return nil, err
+	}
+	in := *e
+	in.Customer.Tier, in.Points, in.Account = tier, points, nil
+	return &in, nil
 }
 
 // zone is the customer's time zone, or else the program's.

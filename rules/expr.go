@@ -120,6 +120,11 @@ func (e *Expr) Value(env *Env) (value any, err error) {
 			value, err = nil, &EvalError{Where: e.Where, Kind: "the expression failed", cause: ev.err}
 		}
 	}()
+	if ev.env.Account != nil && (e.names["customer"] || e.names["points"] || e.names["segment"]) {
+		if ev.env, err = ev.env.filled(); err != nil {
+			return nil, &EvalError{Where: e.Where, Kind: "a lookup failed", cause: err}
+		}
+	}
 	ev.all = ev.vars()
 	if e.names[unsubscribeName] {
 		if ev.all[unsubscribeName], err = ev.unsubscribe(); err != nil {

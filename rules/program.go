@@ -189,7 +189,11 @@ func (m Milestone) In(env *Env, earned func(within time.Duration) (int64, error)
 		return env.Total(event, field, window)
 	}
 	if m.Of != nil && m.Of.names["points"] {
-		var err error
+		own, err := env.filled()
+		if err != nil {
+			return nil, err
+		}
+		in.Customer.Tier, in.Points, in.Account = own.Customer.Tier, own.Points, nil
 		if in.Points.Earned, err = earned(m.Within); err != nil {
 			return nil, err
 		}

@@ -269,7 +269,11 @@ func (r *routing) wording(kind string, fill ...string) (string, error) {
 	}
 	text, ok := r.policy.Replies[kind]
 	if !ok {
-		words := ownWords(kind, r.customer.Language, r.policy.Language, r.policy.Business, env.Points.Balance)
+		_, points, err := env.Own()
+		if err != nil {
+			return "", err
+		}
+		words := ownWords(kind, r.customer.Language, r.policy.Language, r.policy.Business, points.Balance)
 		return strings.NewReplacer(fill...).Replace(words), nil
 	}
 	words, err := text.Render(r.customer.Language, env)

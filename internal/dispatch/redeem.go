@@ -24,9 +24,13 @@ func (r *routing) offerMenu() error {
 	if err != nil {
 		return err
 	}
+	_, points, err := env.Own()
+	if err != nil {
+		return err
+	}
 	var can []*rules.Reward
 	for _, reward := range r.policy.Rewards {
-		if reward.Cost <= 0 || reward.Cost > env.Points.Balance {
+		if reward.Cost <= 0 || reward.Cost > points.Balance {
 			continue
 		}
 		refused, err := fence.Wish{Tx: r.tx, Reward: reward, Customer: r.customer, Env: r.env}.Refused()

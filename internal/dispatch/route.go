@@ -159,6 +159,9 @@ func (r *routing) earn(index int, rule rules.Earn) error {
 	if err != nil {
 		return err
 	}
+	if _, _, err := env.Own(); err != nil { // each rule sees the points that there were before any of them earned
+		return err
+	}
 	ok, err := rule.Where.Bool(env)
 	if err != nil || !ok {
 		return r.failed(err, "earn")

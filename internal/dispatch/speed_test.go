@@ -206,10 +206,10 @@ func TestRoutingSpeed(t *testing.T) {
 		statements float64 // for an event, at most
 		come       func(b *bundle)
 	}{
-		{"orders of as many customers", 24, func(b *bundle) { b.customers(many); b.orders(many, many) }},
+		{"orders of as many customers", 21, func(b *bundle) { b.customers(many); b.orders(many, many) }},
 		{"raised, and each starts a run", 10, func(b *bundle) { b.raise(punchcard.EventPointsExpired, b.customers(many)) }},
 		{"raised, and nothing listens", 7, func(b *bundle) { b.raise(punchcard.EventPointsMatured, b.customers(many)) }},
-		{"orders of one customer", 26, func(b *bundle) { b.customers(1); b.orders(max(many/10, 20), 1) }},
+		{"orders of one customer", 23, func(b *bundle) { b.customers(1); b.orders(max(many/10, 20), 1) }},
 	} {
 		for _, dialect := range storetest.Dialects {
 			t.Run(c.name+"/"+string(dialect), func(t *testing.T) {

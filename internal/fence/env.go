@@ -24,14 +24,11 @@ type Scene struct {
 	Facts *rules.Env
 }
 
-// Env reads what expressions see, as it is now.
+// Env is what expressions see, as it is now.
 func (s Scene) Env() (*rules.Env, error) {
 	facts := s.Facts
 	if facts == nil {
-		var err error
-		if facts, err = s.facts(); err != nil {
-			return nil, err
-		}
+		facts = s.facts()
 	}
 	env := *facts
 	if s.Event != nil {
@@ -50,26 +47,27 @@ func (s Scene) Env() (*rules.Env, error) {
 	return &env, err
 }
 
-// facts reads what is known of the customer, whatever the run and the event.
-func (s Scene) facts() (*rules.Env, error) {
+// facts is what is known of the customer, whatever the run and the event. It is read when an expression first asks for it, and then once,
+// but for times(), total() and latest(), which are read each time.
+func (s Scene) facts() *rules.Env {
 	tx, p, c := s.Tx, s.Program, s.Customer
-	points, err := tx.PointsNow(c.ID)
-	if err != nil {
-		return nil, err
-	}
-	tier, err := tierOf(tx, p, &points.Points)
-	if err != nil {
-		return nil, err
-	}
+	account := sync.OnceValues(func() (store.PointsNow, error) {
+		points, err := tx.PointsNow(c.ID)
+		if err == nil {
+			points.Tier, err = tierOf(tx, p, &points.Points)
+		}
+		return points, err
+	})
 	standings := sync.OnceValues(func() (map[string]punchcard.ConsentState, error) { return tx.Standings(c.ID) })
 	return &rules.Env{
 		Program: p, Now: tx.Now, Language: c.Language, Zone: Zone(p, c),
 		Customer: rules.CustomerFacts{
-			ID: c.ID, Tier: tier, Language: c.Language, Country: c.Country, Labels: c.Labels,
+			ID: c.ID, Language: c.Language, Country: c.Country, Labels: c.Labels,
 			AgeDays: int(tx.Now.Sub(c.Since) / (24 * time.Hour)), Attributes: p.Attributes.Decode(c.Attributes),
 		},
-		Points: rules.PointsFacts{
-			Balance: points.Available, Earned: points.Earned, Pending: points.Pending, Expiring: points.Expiring,
+		Account: func() (string, rules.PointsFacts, error) {
+			a, err := account()
+			return a.Tier, rules.PointsFacts{Balance: a.Available, Earned: a.Earned, Pending: a.Pending, Expiring: a.Expiring}, err
 		},
 		Consent: func(topic string) (string, error) {
 			known, err := standings()
@@ -91,7 +89,7 @@ func (s Scene) facts() (*rules.Env, error) {
 		},
 		Referral:    func() (string, string, error) { return Referral(tx, p, c.ID) },
 		Unsubscribe: func() (string, error) { return UnsubscribeURL(tx, c.ID) },
-	}, nil
+	}
 }
 
 // decode gives properties as expressions see them; those of an event that the program does not declare stay as they are.

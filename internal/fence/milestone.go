@@ -11,8 +11,9 @@ import (
 // milestones are the present values of the program's milestones. One whose expression fails is left out.
 func milestones(tx *store.Tx, p *rules.Program, env *rules.Env) (map[string]float64, error) {
 	values := make(map[string]float64, len(p.Milestones))
+	asked := once(env)
 	for _, m := range p.Milestones {
-		in, err := m.In(env, func(within time.Duration) (int64, error) {
+		in, err := m.In(asked, func(within time.Duration) (int64, error) {
 			return tx.EarnedSince(env.Customer.ID, tx.Now.Add(-within))
 		})
 		if err != nil {
@@ -32,6 +33,37 @@ func milestones(tx *store.Tx, p *rules.Program, env *rules.Env) (map[string]floa
 // maxReached is how often one event reaches a milestone at most, the last times of all: an order whose total is in cents, or has some noughts
 // too many, is not to keep its customer waiting for a million rewards.
 const maxReached = 100
+
+// once is an Env that reads each times() and total() once: milestones count the same things.
+func once(env *rules.Env) *rules.Env {
+	type question struct {
+		event, field string
+		window       time.Duration
+	}
+	in, known := *env, map[question]float64{}
+	ask := func(q question, read func() (float64, error)) (float64, error) {
+		v, ok := known[q]
+		if ok {
+			return v, nil
+		}
+		v, err := read()
+		if err == nil {
+			known[q] = v
+		}
+		return v, err
+	}
+	in.Times = func(event string, window time.Duration) (int, error) {
+		n, err := ask(question{event: event, window: window}, func() (float64, error) {
+			n, err := env.Times(event, window)
+			return float64(n), err
+		})
+		return int(n), err
+	}
+	in.Total = func(event, field string, window time.Duration) (float64, error) {
+		return ask(question{event, field, window}, func() (float64, error) { return env.Total(event, field, window) })
+	}
+	return &in
+}
 
 // crossed raises milestone.reached for each milestone that lies between before and after and was never reached before. A refund
 // can take a customer back below one; reaching it again raises nothing, for it was rewarded.
@@ -99,7 +131,10 @@ func WatchFacts(tx *store.Tx, p *rules.Program, c *punchcard.Customer, depth int
 	if err != nil {
 		return nil, err
 	}
-	tier := env.Customer.Tier
+	tier, _, err := env.Own()
+	if err != nil {
+		return nil, err
+	}
 	before, err := milestones(tx, p, env)
 	if err != nil {
 		return nil, err
