@@ -33,11 +33,11 @@ func TestStatementBudget(t *testing.T) {
 			b.event(anna, "cart.emptied", map[string]any{"cart_id": "c1"})
 		})
 		// Each includes up to six looks at the queues, which Settle makes until nothing is left.
-		require.LessOrEqual(t, unheard, int64(20), "an event that no run listens for")
-		require.LessOrEqual(t, entered, int64(32), "an event that starts a run: one asks whether somebody stopped the journey")
+		require.LessOrEqual(t, unheard, int64(19), "an event that no run listens for")
+		require.LessOrEqual(t, entered, int64(28), "an event that starts a run: one asks whether somebody stopped the journey")
 		require.LessOrEqual(t, reminded, int64(52), "a message that is sent after a wait: two ask what WhatsApp says of its template, and two whether pauses have ended; "+
 			"four whose points are due, and two whose rewards expire, where time stops; one writes down what was decided; one how the account stands, and three look after circuits and unknown sends")
-		require.LessOrEqual(t, left, int64(35), "an event by which a run leaves; one more where a second has passed and the newest version is asked for")
+		require.LessOrEqual(t, left, int64(30), "an event by which a run leaves; one more where a second has passed and the newest version is asked for")
 		t.Logf("%s: idle %d, an event nobody waits for %d, an entry %d, a reminder %d, a leave %d", b.Store.Dialect(), idle, unheard, entered, reminded, left)
 	})
 }
