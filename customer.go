@@ -104,10 +104,11 @@ func ParsePhone(s string) (e164, region string, err error) {
 	return phonenumbers.Format(n, phonenumbers.E164), region, nil
 }
 
-// OneNumber tells whether two numbers, both as ParsePhone gives them, may be forms of one: they are in one country, and end in the same
-// six digits. WhatsApp has some in another form than they are dialed: without the 9 of Brazil, or with that of Argentina.
+// OneNumber tells whether two numbers, both as ParsePhone gives them, may be forms of one: they are in one country, end in the same
+// six digits, and one is longer than the other. WhatsApp has some in another form than they are dialed: without the 9 of Brazil, or with
+// that of Argentina.
 func OneNumber(a, b string) bool {
-	if len(a) < numberEnd || len(b) < numberEnd || a[len(a)-numberEnd:] != b[len(b)-numberEnd:] {
+	if len(a) < numberEnd || len(b) < numberEnd || a[len(a)-numberEnd:] != b[len(b)-numberEnd:] || a != b && len(a) == len(b) {
 		return false
 	}
 	x, err := phonenumbers.Parse(a, "")
