@@ -38,7 +38,7 @@ type consentsImportCmd struct {
 	DryRun bool   `help:"Judge every line, and keep nothing."`
 }
 
-// Run imports, and says of every line that was refused why.
+// Run imports, and says of every line that was refused why. It fails where one was.
 func (c consentsImportCmd) Run(ctx context.Context) error {
 	var file io.Reader = os.Stdin
 	if c.File != "-" {
@@ -66,6 +66,9 @@ func (c consentsImportCmd) Run(ctx context.Context) error {
 			kept = " Nothing was kept: it was a dry run."
 		}
 		fmt.Printf("%d recorded, %d taken before, %d refused.%s\n", totals.Recorded, totals.Repeated, totals.Refused, kept)
+		if err == nil && totals.Refused > 0 {
+			return errors.New("not every line was taken: mend those that are refused, and give the file again; no line is taken twice")
+		}
 		return err
 	})
 }
