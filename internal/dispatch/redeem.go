@@ -70,10 +70,14 @@ func (r *routing) offerMenu() error {
 
 // chose asks for the reward of the row that the customer chose.
 func (r *routing) chose(reward string) error {
-	if err := redeemable(r.policy.Program, reward); err != nil {
-		return r.reply(replyNothing, nil) // the catalog has changed since the menu was shown
+	err := redeemable(r.policy.Program, reward)
+	if err == nil && len(r.policy.Entering(punchcard.EventRedemptionRequested)) == 0 {
+		err = errNoJourney
 	}
-	_, err := requestRedemption(r.tx, r.customer.ID, reward, "", r.event.Depth)
+	if err != nil { // the program has changed since the menu was shown
+		return r.reply(replyCannotHave, nil, "{reason}", fence.Words(punchcard.ReasonOf(err), r.customer.Language, r.policy.Language))
+	}
+	_, err = requestRedemption(r.tx, r.customer.ID, reward, "", r.event.Depth)
 	return err
 }
 
@@ -89,6 +93,8 @@ func (r *routing) wishOver() (bool, error) {
 	}
 	return wish.EndedAt != nil, nil
 }
+
+var errNoJourney = punchcard.Errorf(punchcard.CodeConflict, "no journey of the program enters on %s", punchcard.EventRedemptionRequested).Because(punchcard.ReasonNoJourney)
 
 // redeemable refuses a reward that cannot be had for points.
 func redeemable(p *rules.Program, name string) error {
@@ -127,7 +133,7 @@ func (d *Dispatcher) RequestRedemption(ctx context.Context, customer, reward, re
 		return nil, err
 	}
 	if len(policy.Entering(punchcard.EventRedemptionRequested)) == 0 {
-		return nil, punchcard.Errorf(punchcard.CodeConflict, "no journey of the program enters on %s", punchcard.EventRedemptionRequested).Because(punchcard.ReasonNoJourney)
+		return nil, errNoJourney
 	}
 	var redemption *punchcard.Redemption
 	err = d.store.Update(ctx, func(tx *store.Tx) error {

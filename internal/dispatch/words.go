@@ -7,13 +7,14 @@ import (
 
 // Replies that Punchcard itself has words for. A program's `replies` may have its own under the same names.
 const (
-	replyMenu      = "menu"      // above the rewards to choose from
-	replyNothing   = "nothing"   // the points do not reach for any reward
-	replyTopics    = "topics"    // above the topics that can be stopped
-	replyNoTopics  = "no_topics" // there is nothing to stop
-	replyStopTopic = "stop_topic"
-	replyKeep      = "keep" // after a stop of everything, above the topics to keep
-	replyKept      = "kept"
+	replyMenu       = "menu"        // above the rewards to choose from
+	replyNothing    = "nothing"     // the points do not reach for any reward
+	replyCannotHave = "cannot_have" // the program has changed since the menu was shown
+	replyTopics     = "topics"      // above the topics that can be stopped
+	replyNoTopics   = "no_topics"   // there is nothing to stop
+	replyStopTopic  = "stop_topic"
+	replyKeep       = "keep" // after a stop of everything, above the topics to keep
+	replyKept       = "kept"
 
 	replyNoCancel  = "no_cancel"    // there is nothing to give up
 	replyCancel    = "cancel_which" // above the redemptions to give up
@@ -80,6 +81,10 @@ var own = map[string]map[string]string{
 	replyMenu: {
 		"en": "You have {balance} points. What would you like?",
 		"da": "Du har {balance} point. Hvad kunne du tænke dig?",
+	},
+	replyCannotHave: {
+		"en": "You cannot have that now: {reason}.",
+		"da": "Den kan du ikke få nu: {reason}.",
 	},
 	replyNothing: {
 		"en": "You have {balance} points, which is not enough for a reward yet.",

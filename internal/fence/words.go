@@ -25,6 +25,7 @@ var words = map[string]map[string]string{
 	"unknown_code":      {"en": "there is no such reward", "da": "den belønning findes ikke"},
 	"cancelled":         {"en": "it was cancelled", "da": "den blev annulleret"},
 	"unknown_reward":    {"en": "there is no such reward any more", "da": "den belønning findes ikke længere"},
+	"no_journey":        {"en": "it is not given out at the moment", "da": "den deles ikke ud lige nu"},
 	"not_for_points":    {"en": "this reward cannot be had for points", "da": "denne belønning kan ikke fås for point"},
 }
 

@@ -3,6 +3,7 @@ package simulate_test
 import (
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -268,5 +269,43 @@ func TestEachRefusalIsKept(t *testing.T) {
 		require.Equal(t, [...]string{"free-coffee", "redeem", "no_journey"}, [...]string{kept[0].Reward, string(kept[0].Action), kept[0].Reason})
 		require.Equal(t, [...]string{"welcome-10", "give", "per_customer"}, [...]string{kept[1].Reward, string(kept[1].Action), kept[1].Reason})
 		require.Equal(t, int64(400), b.points(anna).Available)
+	})
+}
+
+// A row of a menu that is older than the program is answered by what is so now.
+func TestRowOfAnOldMenu(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, fresh func(*testing.T) *store.Store) {
+		b := setup(t, fresh(t), coffee())
+		b.join(anna)
+		b.earn(anna, 400)
+		b.says(anna, "redeem")
+		b.messages(anna)
+		publish := func(program fstest.MapFS) {
+			t.Helper()
+			p, problems := rules.Load(program)
+			require.Empty(t, problems.Errors())
+			_, _, err := b.Fence.Catalog.Publish(b.ctx, p)
+			require.NoError(t, err)
+		}
+		picks := func() []string {
+			t.Helper()
+			b.webhook(anna, map[string]any{"type": "interactive", "interactive": map[string]any{
+				"type": "list_reply", "list_reply": map[string]any{"id": "redeem:free-cake", "title": "A slice of cake"},
+			}})
+			return b.messages(anna)
+		}
+		without := coffee()
+		delete(without, "journeys/redemption.yaml")
+		publish(without)
+		require.Equal(t, []string{"text: You cannot have that now: it is not given out at the moment."}, picks())
+
+		gone := coffee()
+		gone["rewards.yaml"] = &fstest.MapFile{Data: regexp.MustCompile(`(?m)^  free-cake:.*\n`).ReplaceAll(gone["rewards.yaml"].Data, nil)}
+		publish(gone)
+		require.Equal(t, []string{"text: You cannot have that now: there is no such reward any more."}, picks())
+		asked, err := b.Store.View(b.ctx).Redemptions("", b.customer(anna).ID, "", 10)
+		require.NoError(t, err)
+		require.Empty(t, asked)
 	})
 }
