@@ -182,8 +182,14 @@ func unanswered(err error) *Error {
 	var dns *net.DNSError
 	var op *net.OpError
 	// A connection that was never made has carried nothing. Every other failure may have come after the message.
-	if errors.As(err, &dns) || (errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect")) {
+	switch {
+	case errors.As(err, &dns):
+		e.Class, e.what = Retry, "not reached: no address is known of "+dns.Name
+	case errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect"):
 		e.Class, e.what = Retry, "not reached"
+		if op.Addr != nil {
+			e.what += " at " + op.Addr.String()
+		}
 	}
 	return e
 }

@@ -123,6 +123,7 @@ func TestSendUnanswered(t *testing.T) {
 		require.NoError(t, l.Close())
 		_, err = New(Config{BaseURL: address}).Send(t.Context(), hello())
 		require.Equal(t, Retry, ClassOf(err))
+		require.ErrorContains(t, err, "not reached at "+l.Addr().String())
 		quiet(t, err)
 	})
 	t.Run("no such host", func(t *testing.T) {
@@ -133,6 +134,7 @@ func TestSendUnanswered(t *testing.T) {
 		client := New(Config{BaseURL: "http://graph.example", HTTP: &http.Client{Transport: &http.Transport{DialContext: dial}}})
 		_, err := client.Send(t.Context(), hello())
 		require.Equal(t, Retry, ClassOf(err))
+		require.ErrorContains(t, err, "no address is known of graph.example")
 	})
 	t.Run("closed without an answer", func(t *testing.T) {
 		t.Parallel()
