@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -17,10 +16,9 @@ import (
 
 type explainCmd struct {
 	toolDatabase
+	spanFlags
 
 	Customer string `arg:"" help:"${customer}"`
-	From     string `placeholder:"2026-01-31" help:"From this day on."`
-	To       string `placeholder:"2026-12-31" help:"Until this day, included."`
 	JSON     bool   `name:"json" help:"One JSON object a line."`
 }
 
@@ -40,17 +38,9 @@ func (c explainCmd) Run(ctx context.Context) error {
 			return err
 		}
 		zone := fence.Zone(policy.Program, customer)
-		var from, to time.Time
-		if c.From != "" {
-			if from, err = time.ParseInLocation(time.DateOnly, c.From, zone); err != nil {
-				return errors.New("--from is a day: 2026-01-31")
-			}
-		}
-		if c.To != "" {
-			if to, err = time.ParseInLocation(time.DateOnly, c.To, zone); err != nil {
-				return errors.New("--to is a day: 2026-12-31")
-			}
-			to = to.AddDate(0, 0, 1)
+		from, to, err := c.span(zone)
+		if err != nil {
+			return err
 		}
 		out := bufio.NewWriter(os.Stdout)
 		n := 0

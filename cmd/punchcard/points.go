@@ -63,10 +63,9 @@ func (c pointsAdjustCmd) Run(ctx context.Context) error {
 
 type pointsStatementCmd struct {
 	toolDatabase
+	spanFlags
 
 	Customer string `arg:"" help:"${customer}"`
-	From     string `placeholder:"2026-01-31" help:"From this day on."`
-	To       string `placeholder:"2026-12-31" help:"Until this day, included."`
 }
 
 // statementPage is how many lines are read at a time.
@@ -85,18 +84,12 @@ func (c pointsStatementCmd) Run(ctx context.Context) error {
 			return err
 		}
 		zone := fence.Zone(policy.Program, customer)
-		var from time.Time
-		until := view.Now.Add(time.Microsecond)
-		if c.From != "" {
-			if from, err = time.ParseInLocation(time.DateOnly, c.From, zone); err != nil {
-				return fmt.Errorf("--from is a day: 2026-01-31")
-			}
+		from, until, err := c.span(zone)
+		if err != nil {
+			return err
 		}
-		if c.To != "" {
-			if until, err = time.ParseInLocation(time.DateOnly, c.To, zone); err != nil {
-				return fmt.Errorf("--to is a day: 2026-12-31")
-			}
-			until = until.AddDate(0, 0, 1)
+		if until.IsZero() {
+			until = view.Now.Add(time.Microsecond)
 		}
 		w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 		var after store.Place

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"punchcard"
 )
@@ -33,6 +34,28 @@ func (f pageFlags) check(prefix string) error {
 		return fmt.Errorf("--before is an id of this list: %s_…", prefix)
 	}
 	return nil
+}
+
+// spanFlags say from which day to which.
+type spanFlags struct {
+	From string `placeholder:"2026-01-31" help:"From this day on."`
+	To   string `placeholder:"2026-12-31" help:"Until this day, included."`
+}
+
+// span is from when until when, in a zone: the end is the first moment that is out. A time is zero where its flag is not given.
+func (f spanFlags) span(zone *time.Location) (from, until time.Time, err error) {
+	if f.From != "" {
+		if from, err = time.ParseInLocation(time.DateOnly, f.From, zone); err != nil {
+			return from, until, errors.New("--from is a day: 2026-01-31")
+		}
+	}
+	if f.To != "" {
+		if until, err = time.ParseInLocation(time.DateOnly, f.To, zone); err != nil {
+			return from, until, errors.New("--to is a day: 2026-12-31")
+		}
+		until = until.AddDate(0, 0, 1)
+	}
+	return from, until, nil
 }
 
 // sayList writes rows under a heading, whose names have tabs between; or each as JSON.
