@@ -205,7 +205,9 @@ func TestTakenPorts(t *testing.T) {
 
 func TestAServerThatDies(t *testing.T) {
 	t.Parallel()
-	s := start(t, options(t))
+	o := options(t)
+	o.LogLevel = "never" // what it may happen to say while it starts would be its last words
+	s := start(t, o)
 	require.NoError(t, s.process.Kill())
 	require.EqualError(t, <-s.Done(), "the Temporal server died (signal: killed)")
 	_, more := <-s.Done()
